@@ -2,7 +2,7 @@
 
 use super::access_key::{AccessKey, AccessKeyRecord};
 use super::caller::Caller;
-use super::person::{Person, PersonRefusal};
+use super::person::{Person, PersonRefusal, compared};
 use super::principal::{Grant, Principal};
 use super::relationship::Relationships;
 use super::role::Role;
@@ -50,6 +50,8 @@ pub enum TokenRefusal {
     Unknown,
     /// Its time is over.
     Expired,
+    /// Its principal is disabled.
+    Disabled,
 }
 
 /// All principals and tokens.
@@ -65,8 +67,9 @@ pub struct Directory {
     access_keys: HashMap<String, AccessKey>,
     /// Principals by the names in client certificates.
     certificates: HashMap<String, Arc<Grant>>,
-    /// Principals by their identities at the OpenID provider.
-    identities: HashMap<String, Arc<Grant>>,
+    /// Principals by their identities at the OpenID provider, as they are compared; none where an
+    /// earlier version has let two principals have one.
+    identities: HashMap<String, Option<Arc<Grant>>>,
     /// When each token and access key was last used, by its id; kept when the directory is read
     /// again.
     used: HashMap<String, Arc<AtomicI64>>,
@@ -106,7 +109,7 @@ impl Directory {
                         directory.certificates.insert(certificate.clone(), Arc::clone(&grant));
                     }
                     for identity in &grant.principal().identities {
-                        directory.identities.insert(identity.clone(), Arc::clone(&grant));
+                        directory.add_identity(identity, &grant);
                     }
                     directory.principals.insert(name.to_owned(), grant);
                 }
@@ -137,6 +140,15 @@ impl Directory {
         directory
     }
 
+    fn add_identity(&mut self, identity: &str, grant: &Arc<Grant>) {
+        let known = self.identities.entry(compared(identity));
+        let known = known.or_insert_with(|| Some(Arc::clone(grant)));
+        if !known.as_ref().is_some_and(|known| Arc::ptr_eq(known, grant)) {
+            tracing::error!("two principals have the identity {identity:?}: it is of none of them");
+            *known = None;
+        }
+    }
+
     /// Adds access keys, given with their ids, bodies and sealed secrets.
     #[must_use]
     pub fn with_access_keys<'a>(
@@ -164,9 +176,9 @@ impl Directory {
         self
     }
 
-    /// Returns the access key with this id.
+    /// Returns the access key with this id, unless its principal is disabled.
     pub fn access_key(&self, id: &str) -> Option<&AccessKey> {
-        self.access_keys.get(id)
+        self.access_keys.get(id).filter(|key| !is_disabled(&key.grant))
     }
 
     /// Returns whether there are no principals, be it ones that cannot be read.
@@ -177,8 +189,10 @@ impl Directory {
     /// Returns whether somebody may grant access and has a credential: without, nobody could ever
     /// be let in.
     pub fn has_security_administrator(&self) -> bool {
-        let may_grant = |grant: &Grant| grant.roles().contains(&Role::SecurityAdministrator);
-        let mut named = self.certificates.values().chain(self.identities.values());
+        let may_grant = |grant: &Grant| {
+            grant.roles().contains(&Role::SecurityAdministrator) && !is_disabled(grant)
+        };
+        let mut named = self.certificates.values().chain(self.identities.values().flatten());
         named.any(|grant| may_grant(grant))
             || self.tokens.values().any(|token| may_grant(&token.grant))
             || self.access_keys.values().any(|key| may_grant(&key.grant))
@@ -212,6 +226,9 @@ impl Directory {
         // other tokens, because nobody outside can choose the hash.
         let hash = token_hash(&self.key, text);
         let token = self.tokens.get(&hash).ok_or(TokenRefusal::Unknown)?;
+        if is_disabled(&token.grant) {
+            return Err(TokenRefusal::Disabled);
+        }
         let caller = token.caller(now).ok_or(TokenRefusal::Expired)?;
         Ok((caller, &token.id))
     }
@@ -226,7 +243,7 @@ impl Directory {
 
     /// Returns the caller that the token or access key with this id stands for, if there is one.
     pub fn by_credential(&self, id: &str, now: Timestamp) -> Option<Caller> {
-        let by_key = || self.access_keys.get(id).map(|key| key.caller(now));
+        let by_key = || self.access_key(id).map(|key| key.caller(now));
         self.by_token_id(id, now).or_else(by_key)
     }
 
@@ -241,37 +258,48 @@ impl Directory {
         let mut grants = names.into_iter().filter_map(|name| self.certificates.get(&name));
         let first = grants.next()?;
         let is_one = grants.all(|other| Arc::ptr_eq(first, other));
-        is_one.then(|| Caller::principal(Arc::clone(first)))
+        (is_one && !is_disabled(first)).then(|| Caller::principal(Arc::clone(first)))
     }
 
     /// Returns the principal that has an identity at the OpenID provider.
     pub fn of_identity(&self, identity: &str) -> Option<&Principal> {
-        self.identities.get(identity).map(|grant| grant.principal())
+        self.identities.get(&compared(identity))?.as_ref().map(|grant| grant.principal())
     }
 
     /// Returns the caller that a person stands for: the principal with the subject, else the one
     /// with the address, else, as a member, the one with one of the groups.
     ///
     /// # Errors
-    /// No such principal; groups of different ones, of which none is the right one to take.
+    /// No such principal; groups of different ones, of which none is the right one to take; one
+    /// that is disabled, which is not passed over for the next.
     pub fn by_person(&self, person: &Person) -> Result<Caller, PersonRefusal> {
         let own = [Some(person.subject_identity()), person.email_identity()];
-        let own = own.into_iter().flatten().find_map(|identity| self.identities.get(&identity));
-        if let Some(grant) = own {
+        let own = own.into_iter().flatten();
+        let own = own.filter_map(|identity| self.identities.get(&compared(&identity)));
+        let own: Vec<&Option<Arc<Grant>>> = own.collect();
+        let is_denied = |grant: &Option<Arc<Grant>>| grant.as_deref().is_none_or(is_disabled);
+        if own.iter().any(|grant| is_denied(grant)) {
+            return Err(PersonRefusal::Disabled);
+        }
+        if let Some(grant) = own.into_iter().flatten().next() {
             return Ok(Caller::principal(Arc::clone(grant)));
         }
         let groups = person.group_identities();
-        let mut grants = groups.filter_map(|identity| self.identities.get(&identity));
+        let mut grants = groups.filter_map(|identity| self.identities.get(&identity)?.as_ref());
         let first = grants.next().ok_or(PersonRefusal::Unknown)?;
         if grants.any(|other| !Arc::ptr_eq(first, other)) {
             return Err(PersonRefusal::SeveralGroups);
+        }
+        if is_disabled(first) {
+            return Err(PersonRefusal::Disabled);
         }
         Ok(Caller::principal(Arc::clone(first)).with_member(&person.name()))
     }
 
     /// Returns the caller that the token with this id stands for, if it still stands for one.
     pub fn by_token_id(&self, id: &str, now: Timestamp) -> Option<Caller> {
-        self.tokens.get(self.hashes.get(id)?)?.caller(now)
+        let token = self.tokens.get(self.hashes.get(id)?)?;
+        if is_disabled(&token.grant) { None } else { token.caller(now) }
     }
 }
 
@@ -286,6 +314,10 @@ impl TokenEntry {
         }
         Some(Caller::principal(Arc::clone(&self.grant)).with_token(&self.id))
     }
+}
+
+fn is_disabled(grant: &Grant) -> bool {
+    grant.principal().disabled
 }
 
 fn read_principal(body: &Json, key: [u8; 32]) -> Result<Grant> {
@@ -404,6 +436,58 @@ mod tests {
         assert_eq!(name("4", zhao, &["x"]), Err(PersonRefusal::Unknown));
         // Neither is a group's name that of a person.
         assert_eq!(name("auditors", None, &["1"]), Err(PersonRefusal::Unknown));
+    }
+
+    #[test]
+    fn a_principal_that_is_disabled_is_nobody_and_nobody_is_another_in_its_place() {
+        let token = ApiToken::new().expect("a token");
+        let hash = token_hash(&KEY, token.reveal());
+        let li = |disabled: bool| {
+            json!({ "name": "li", "roles": ["security_administrator"], "disabled": disabled,
+                "certificates": ["cn:li"], "identities": ["oidc:sub:1", "oidc:email:Li@Example.com"] })
+        };
+        let readers = json!({ "name": "readers", "roles": ["reader"], "tenants": ["a"],
+            "identities": ["oidc:group:g", "oidc:email:wang@example.com"] });
+        let record = json!({ "principal": "li", "created": "2026-01-01T00:00:00.000Z",
+            "created_by": "s" });
+        let person = |subject: &str, email: Option<&str>| Person {
+            subject: subject.to_owned(),
+            email: email.map(str::to_owned),
+            groups: vec!["g".to_owned()],
+        };
+        let now = Timestamp::parse("2026-01-02T00:00:00Z").expect("a time");
+        for disabled in [false, true] {
+            let li = li(disabled);
+            let principals = [("li", &li), ("readers", &readers)];
+            let tokens = [("t", &record, Some(&hash[..]))];
+            let directory = Directory::of(KEY, principals, tokens, &Directory::default());
+            let by = |subject, email| {
+                directory.by_person(&person(subject, email)).map(|caller| caller.name().to_owned())
+            };
+            let expected =
+                if disabled { Err(PersonRefusal::Disabled) } else { Ok("li".to_owned()) };
+            assert_eq!(by("1", None), expected);
+            assert_eq!(by("2", Some("lI@example.COM")), expected, "an address has no case");
+            if disabled {
+                assert_eq!(by("1", Some("wang@example.com")), expected, "nor as another");
+            }
+            assert_eq!(by("2", None).as_deref(), Ok("readers/sub:2"));
+            let refusal = directory.by_token(token.reveal(), now).err();
+            assert_eq!(refusal, disabled.then_some(TokenRefusal::Disabled));
+            assert_eq!(directory.by_credential("t", now).is_none(), disabled);
+            assert_eq!(directory.by_certificate(["cn:li".to_owned()]).is_none(), disabled);
+            assert_eq!(directory.has_security_administrator(), !disabled);
+            assert!(directory.get("li").is_some(), "it is kept");
+        }
+        // What an earlier version took for two addresses lets nobody in.
+        let one = json!({ "name": "one", "roles": ["reader"], "tenants": ["a"],
+            "identities": ["oidc:email:li@example.com"] });
+        let li = li(false);
+        let principals = [("li", &li), ("one", &one)];
+        let directory = Directory::of(KEY, principals, [], &Directory::default());
+        let both = directory.by_person(&person("2", Some("li@example.com"))).err();
+        assert_eq!(both, Some(PersonRefusal::Disabled));
+        assert!(directory.of_identity("oidc:sub:1").is_some());
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub enum PersonRefusal {
     Unknown,
     /// The groups are those of different principals.
     SeveralGroups,
+    /// The person is a principal that is disabled, or several by one address.
+    Disabled,
 }
 
 impl Person {
@@ -70,6 +72,11 @@ impl Person {
         }
         format!("sub:sha256:{}", hex(&Sha256::digest(self.subject.as_bytes())))
     }
+}
+
+/// Returns an identity as it is compared: addresses without case, as far as ASCII has it.
+pub(super) fn compared(identity: &str) -> String {
+    if identity.starts_with(EMAIL) { identity.to_ascii_lowercase() } else { identity.to_owned() }
 }
 
 /// Returns whether a text is an address that may stand for a person: no spaces, no colon, no slash.

@@ -70,6 +70,10 @@ pub struct Principal {
     /// It sees only events before this moment, in RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// Whether it is kept without being let in: none of its credentials is accepted, and nobody
+    /// who is known as it is let in as somebody else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
     /// What it may use of a server, where that is not what the server grants every principal.
     #[serde(default, skip_serializing_if = "CallLimits::is_empty")]
     pub limits: CallLimits,

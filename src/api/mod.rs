@@ -22,6 +22,7 @@ mod openapi;
 mod params;
 mod partner_centre;
 mod peer;
+mod places;
 mod policy;
 mod principals;
 mod proxy;
@@ -77,10 +78,14 @@ pub(crate) struct App {
     query_room: doors::BodyRoom,
     /// The same for signed bodies, which are read before anything is done with them.
     held_room: doors::BodyRoom,
+    /// Those among them that must be read before their signature is proved.
+    unproved: auth::UnprovedBodies,
     /// The version that the Elasticsearch door reports.
     elastic_version: Arc<str>,
     /// Whether callers must say who they are.
     credentials: bool,
+    /// Whether browsers know this server by an address of HTTPS, be it that of a proxy.
+    is_public_https: bool,
     /// Whether questions, exports and sign-ins are recorded.
     has_trail: bool,
     /// The sessions of the screen.
@@ -111,8 +116,11 @@ impl App {
             room: doors::BodyRoom::default(),
             query_room: doors::BodyRoom::default(),
             held_room: doors::BodyRoom::of_held(),
+            unproved: auth::UnprovedBodies::default(),
             elastic_version: options.elastic_version.as_str().into(),
             credentials: options.credentials,
+            is_public_https: options.public_https
+                || options.oidc.as_ref().is_some_and(|oidc| oidc.is_public_https()),
             has_trail: options.trail,
             sessions: Arc::default(),
             subject_tokens: Arc::default(),
@@ -154,6 +162,9 @@ pub struct RouterOptions {
     pub oidc: Option<Arc<OidcProvider>>,
     /// What each principal and tenant may use.
     pub limits: ServerLimits,
+    /// Whether browsers know this server by an address of HTTPS, be it that of a proxy: its cookies
+    /// are sent over nothing else then.
+    pub public_https: bool,
 }
 
 impl Default for RouterOptions {
@@ -164,6 +175,7 @@ impl Default for RouterOptions {
             trail: false,
             oidc: None,
             limits: ServerLimits::default(),
+            public_https: false,
         }
     }
 }

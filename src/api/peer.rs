@@ -22,6 +22,20 @@ pub(in crate::api) struct Peer {
     pub(in crate::api) certificate: Option<Arc<PeerCertificate>>,
 }
 
+impl Peer {
+    /// Returns the network that counts as one caller: an address of IPv4, the first 64 bits of one
+    /// of IPv6, of which whoever has one has all.
+    pub(in crate::api) fn network(&self) -> IpAddr {
+        match self.client.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = address.to_bits() >> 64 << 64;
+                IpAddr::V6(network.into())
+            }
+            address => address,
+        }
+    }
+}
+
 /// The names in a client certificate that was verified against `--tls-client-ca`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::api) struct PeerCertificate {
@@ -63,6 +77,19 @@ impl fmt::Display for PeerCertificate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_ipv6_counts_as_its_network() {
+        let network = |address: &str| {
+            let client = address.parse().expect("an address");
+            let address = SocketAddr::new(client, 1);
+            let (is_tls, forwarded_host, certificate) = (false, None, None);
+            Peer { address, client, is_tls, forwarded_host, certificate }.network().to_string()
+        };
+        assert_eq!(network("203.0.113.7"), "203.0.113.7");
+        assert_eq!(network("::ffff:203.0.113.7"), "203.0.113.7");
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
 
     #[test]
     fn a_log_line_names_the_caller_its_proxy_and_its_certificate() {

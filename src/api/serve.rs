@@ -60,6 +60,8 @@ pub struct ServeOptions {
     pub oidc: Option<OidcSettings>,
     /// What each principal and tenant may use.
     pub limits: ServerLimits,
+    /// Whether browsers know this server by an address of HTTPS.
+    pub public_https: bool,
     /// The Elasticsearch version that is reported to clients.
     pub elastic_version: String,
     /// How long requests may take after a stop signal before they are aborted.
@@ -82,6 +84,7 @@ impl ServeOptions {
             trail: true,
             oidc: None,
             limits: ServerLimits::default(),
+            public_https: false,
             elastic_version: ELASTIC_VERSION.to_owned(),
             drain: DRAIN,
             connections: CONNECTIONS_MAX,
@@ -132,6 +135,7 @@ pub async fn serve(
         trail: options.trail,
         oidc,
         limits: options.limits,
+        public_https: options.public_https,
     };
     let router = router_with(Arc::clone(&engine), &routes).with_state(());
     let served = Arc::new(Served { router, tls, proxies: TrustedProxies::new(&options.proxies) });

@@ -28,12 +28,18 @@ pub(super) struct OidcArgs {
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     oidc_ca: Option<PathBuf>,
     /// Address of this server as browsers know it; needed with --oidc-issuer, unless browsers are
-    /// on this machine
+    /// on this machine. With https://, cookies are sent over nothing else
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
 }
 
 impl OidcArgs {
+    /// Returns whether browsers know this server by an address of HTTPS.
+    pub(super) fn has_public_https(&self) -> bool {
+        let start = |url: &String| url.trim().get(..8).map(str::to_ascii_lowercase);
+        self.public_url.as_ref().and_then(start).is_some_and(|start| start == "https://")
+    }
+
     /// Returns the provider, if there is one.
     ///
     /// # Errors
@@ -101,6 +107,10 @@ mod tests {
             settings(&["--public-url", "https://a.example"], true).expect("settings").is_none()
         );
         assert!(settings(&whole, true).expect("settings").is_some());
+        for (url, expected) in [("https://a", true), ("HTTPS://a", true), ("http://a", false)] {
+            let words = ["annals", "--public-url", url];
+            assert_eq!(OidcCommand::parse_from(words).args.has_public_https(), expected, "{url}");
+        }
         for (words, credentials, flag) in [
             (issuer.to_vec(), true, "--oidc-issuer"),
             (whole.clone(), false, "--oidc-issuer"),

@@ -155,6 +155,7 @@ impl ServeArgs {
             connections: self.connections,
             oidc: self.oidc.settings(network.credentials)?,
             limits: self.limits.limits()?,
+            public_https: self.oidc.has_public_https(),
             ..network
         })
     }

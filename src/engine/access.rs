@@ -150,7 +150,7 @@ impl Engine {
             }
             self.check_certificates(&after)?;
             self.check_identities(&after)?;
-            if !after.roles.contains(&Role::SecurityAdministrator) {
+            if after.disabled || !after.roles.contains(&Role::SecurityAdministrator) {
                 check_not_last(state, name)?;
             }
             Ok(vec![put(RecordKind::Principal, name, json!(after), None)])
@@ -285,7 +285,8 @@ fn check_other(caller: &Caller, name: &str) -> Result<()> {
 /// Returns whether the record of a principal permits it to grant access.
 fn grants_access(principal: &Json) -> bool {
     let role = Role::SecurityAdministrator.name();
-    principal["roles"].as_array().is_some_and(|roles| roles.iter().any(|own| own == role))
+    principal["disabled"] != true
+        && principal["roles"].as_array().is_some_and(|roles| roles.iter().any(|own| own == role))
 }
 
 /// Fails if a principal is the last one that may grant access.

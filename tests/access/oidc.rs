@@ -305,7 +305,7 @@ impl Federated {
         assert!(place.starts_with(&format!("{}/authorize?of=stub&", self.provider.issuer)));
         let asked = Url::parse(place).expect("an address").query_pairs().into_owned().collect();
         let cookie = answer.headers["set-cookie"].to_str().expect("text");
-        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/auth", "Max-Age=600"] {
+        for attribute in ["__Host-", "HttpOnly", "SameSite=Lax", "Path=/; Secure", "Max-Age=600"] {
             assert!(cookie.contains(attribute), "{cookie}");
         }
         OnTheWay { asked, cookie: cookie.split(';').next().expect("a cookie").to_owned() }
@@ -360,10 +360,13 @@ fn leads_to(answer: &Answer) -> String {
 /// The cookie of a session that an answer sets.
 fn session_of(answer: &Answer) -> Option<String> {
     let mut cookies = answer.headers.get_all("set-cookie").iter();
-    let session = cookies
-        .find(|cookie| cookie.to_str().is_ok_and(|text| text.starts_with("annals_session=")))?;
+    let session = cookies.find(|cookie| {
+        cookie.to_str().is_ok_and(|text| text.starts_with("__Host-annals_session="))
+    })?;
     let session = session.to_str().expect("text");
-    assert!(session.contains("HttpOnly") && session.contains("SameSite=Strict"), "{session}");
+    for attribute in ["HttpOnly", "SameSite=Strict", "; Secure"] {
+        assert!(session.contains(attribute), "{session}");
+    }
     session.split(';').next().map(str::to_owned)
 }
 
@@ -403,6 +406,76 @@ fn somebody_signs_in_at_the_provider_and_has_a_session() {
     let path = "/api/v1/principals/auditors";
     assert_eq!(server.call(Some(&admin), "PATCH", path, change).status, 200);
     assert_eq!(federated.me_by(&session).status, 401);
+}
+
+#[test]
+fn an_attempt_asks_the_provider_once_and_bogus_ones_keep_nobody_out() {
+    let federated = Federated::new();
+    federated.server.principal(&reader("li", &["oidc:sub:1234"]));
+    let way = federated.leave("/");
+    assert!(session_of(&federated.sign_in(&way, &json!({}))).is_some());
+    let asked = federated.provider.exchanges();
+    let again = federated.sign_in(&way, &json!({}));
+    assert_eq!(leads_to(&again), "/#sign_in=expired");
+    assert_eq!(federated.provider.exchanges(), asked, "the code is not even tried");
+    // As many as there are turns, and more.
+    let bogus: Vec<OnTheWay> = (0..40).map(|_| federated.leave("/")).collect();
+    let honest = federated.leave("/store");
+    std::thread::scope(|threads| {
+        for way in &bogus {
+            let federated = &federated;
+            threads.spawn(move || {
+                let issuer = federated.provider.issuer.as_str();
+                let query = [("code", "wrong"), ("state", &way.asked["state"]), ("iss", issuer)];
+                assert_eq!(leads_to(&federated.come_back(&way.cookie, &query)), "/#sign_in=failed");
+            });
+        }
+        let answer = federated.sign_in(&honest, &json!({}));
+        assert_eq!(leads_to(&answer), "/store");
+    });
+}
+
+#[test]
+fn who_is_disabled_is_let_in_neither_by_name_nor_by_group() {
+    let federated = Federated::new();
+    let server = &federated.server;
+    let admin = server.principal(&json!({ "name": "sec", "roles": ["security_administrator"] }));
+    server.principal(&reader("li", &["oidc:email:Li@Example.com"]));
+    server.principal(&reader("auditors", &["oidc:group:auditors"]));
+    let claims = json!({ "email": "li@example.com", "email_verified": true,
+        "groups": ["auditors"] });
+    let token = federated.token(&claims);
+    assert_eq!(federated.me(&token).json()["name"], "li", "an address has no case");
+    let session = session_of(&federated.sign_in(&federated.leave("/"), &claims));
+    let session = session.expect("a session");
+    assert_eq!(federated.me_by(&session).status, 200);
+    let own = server.token("li", &json!({}));
+    let change = |name: &str, disabled: bool| {
+        let body = json!({ "disabled": disabled }).to_string();
+        server.call(Some(&admin), "PATCH", &format!("/api/v1/principals/{name}"), body)
+    };
+    assert_eq!(change("li", true).json()["disabled"], true);
+    for answer in [federated.me(&token), federated.me(&own), federated.me_by(&session)] {
+        assert_eq!(answer.status, 401, "{}", answer.text());
+    }
+    assert!(federated.me(&own).text().contains("disabled"));
+    let refused = federated.sign_in(&federated.leave("/"), &claims);
+    assert_eq!(leads_to(&refused), "/#sign_in=unknown");
+    assert_eq!(change("li", false).status, 200);
+    assert_eq!(federated.me(&own).status, 200);
+    // Two principals have no address that differs in case only.
+    let body = reader("wang", &["oidc:email:LI@example.com"]).to_string();
+    let answer = server.call(Some(&admin), "POST", "/api/v1/principals", body);
+    assert_eq!((answer.status.as_u16(), &answer.json()["parameter"]), (409, &"identities".into()));
+    // Somebody must be left who grants access.
+    let other = server.principal(&json!({ "name": "sec2", "roles": ["security_administrator"] }));
+    assert_eq!(change("sec2", true).status, 200);
+    assert_eq!(federated.status(&other), 401);
+    let operator = annals::access::Caller::operator();
+    let last = server.store.engine().change_principal(&operator, "sec", |principal| {
+        Ok(annals::access::Principal { disabled: true, ..principal.clone() })
+    });
+    assert!(last.expect_err("the last").to_string().contains("is the last"));
 }
 
 #[test]
@@ -447,21 +520,25 @@ fn an_answer_is_taken_only_by_the_browser_that_asked_for_it() {
         (json!({ "at_hash": "AAAA" }), "failed"),
         (json!({ "sub": "5" }), "unknown"),
     ] {
-        let answer = federated.sign_in(&mine, &claims);
+        let answer = federated.sign_in(&federated.leave("/store"), &claims);
         assert_eq!(leads_to(&answer), format!("/store#sign_in={failure}"), "{claims}");
         assert!(session_of(&answer).is_none());
     }
     // A code that was stolen from another attempt: the provider compares the verifier.
+    let mine = federated.leave("/store");
     let nonce = mine.asked["nonce"].as_str();
     let token = federated.token(&json!({ "nonce": nonce }));
     let answer = json!({ "id_token": token });
     federated.provider.issue("stolen", &theirs.asked["code_challenge"], answer);
-    let answer = federated.come_back(&mine.cookie, &[("code", "stolen"), ("state", state)]);
+    let answer = federated.come_back(&mine.cookie, &[("code", "stolen"), ("state", &mine.asked["state"])]);
     assert_eq!(leads_to(&answer), "/store#sign_in=failed");
     federated.provider.fail(Some(StatusCode::BAD_GATEWAY));
-    assert_eq!(leads_to(&federated.sign_in(&mine, &json!({}))), "/store#sign_in=failed");
+    let away = federated.sign_in(&federated.leave("/store"), &json!({}));
+    assert_eq!(leads_to(&away), "/store#sign_in=failed");
     federated.provider.fail(None);
+    let mine = federated.leave("/store");
     assert!(session_of(&federated.sign_in(&mine, &json!({}))).is_some());
+    let mine = federated.leave("/store");
     federated.server.store.clock.set(Timestamp::from_millis(NOW + 600_000));
     assert_eq!(leads_to(&federated.sign_in(&mine, &json!({}))), "/#sign_in=expired");
 }
@@ -474,6 +551,7 @@ fn a_provider_that_names_itself_must_do_so() {
     let way = federated.leave("/");
     let query = [("code", "c0de"), ("state", way.asked["state"].as_str())];
     assert_eq!(leads_to(&federated.come_back(&way.cookie, &query)), "/#sign_in=failed");
+    // Nothing was asked of the provider, so the attempt still has its turn.
     assert!(session_of(&federated.sign_in(&way, &json!({}))).is_some());
 }
 

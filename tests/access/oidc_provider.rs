@@ -29,8 +29,9 @@ struct StubState {
     /// Every request is answered with this.
     fails: Option<StatusCode>,
     codes: HashMap<String, IssuedCode>,
-    /// How often it was asked for its keys.
+    /// How often it was asked for its keys, and for a token.
     asked: usize,
+    exchanges: usize,
 }
 
 /// An OpenID provider.
@@ -53,6 +54,7 @@ impl StubProvider {
             fails: None,
             codes: HashMap::new(),
             asked: 0,
+            exchanges: 0,
         };
         let provider = Self { issuer, state: Arc::new(Mutex::new(state)) };
         let routes = Router::new()
@@ -87,6 +89,10 @@ impl StubProvider {
 
     pub(super) fn asked(&self) -> usize {
         self.with(|state| state.asked)
+    }
+
+    pub(super) fn exchanges(&self) -> usize {
+        self.with(|state| state.exchanges)
     }
 
     /// Signs claims with the key of now.
@@ -139,6 +145,7 @@ async fn keys(State(provider): State<StubProvider>) -> Response {
 async fn token(State(provider): State<StubProvider>, headers: HeaderMap, body: Bytes) -> Response {
     let refused =
         |what: &str| (StatusCode::BAD_REQUEST, Body(json!({ "error": what }))).into_response();
+    provider.with(|state| state.exchanges += 1);
     let form: HashMap<String, String> = url::form_urlencoded::parse(&body).into_owned().collect();
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     let knows = headers.get("authorization").is_some_and(|value| {

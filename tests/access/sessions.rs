@@ -71,6 +71,26 @@ fn a_user_signs_in_asks_and_signs_out() {
 }
 
 #[test]
+fn cookies_are_secure_where_browsers_know_an_address_of_https() {
+    let options =
+        annals::api::RouterOptions { credentials: true, public_https: true, ..Default::default() };
+    let server = Guarded::with_options(crate::support::store::TestStore::new(), &options);
+    let token = server.principal(&reader());
+    // The connection is plain: a proxy that nobody named is in between.
+    let answer = sign_in(&server, &token, None);
+    let set = answer.headers["set-cookie"].to_str().expect("text");
+    assert!(set.starts_with("__Host-annals_session=") && set.contains("; Secure"), "{set}");
+    let cookie = cookie_of(&answer);
+    assert_eq!(with_cookie(&server, "GET", "/api/v1/me", &cookie).status, 200);
+    let planted = cookie.replace("__Host-", "");
+    assert_eq!(with_cookie(&server, "GET", "/api/v1/me", &planted).status, 401);
+    let ended = with_cookie(&server, "POST", "/auth/logout", &cookie);
+    let set = ended.headers["set-cookie"].to_str().expect("text");
+    assert!(set.starts_with("__Host-annals_session=;") && set.contains("; Secure"), "{set}");
+    assert_eq!(with_cookie(&server, "GET", "/api/v1/me", &cookie).status, 401);
+}
+
+#[test]
 fn a_planted_cookie_is_not_taken_over_and_a_second_one_makes_both_useless() {
     let server = Guarded::new();
     let token = server.principal(&reader());

@@ -417,3 +417,47 @@ fn a_server_that_has_started_anew_carries_out_nothing_that_was_signed_before() {
     let fresh = fresh.with("x-sdk-date", &date(NOW + 60_000));
     assert_eq!(status(&fresh.send(&server, &admin)), 204);
 }
+
+/// A signed request whose body never comes, with the hash of its body among what is signed or not.
+fn stalled(call: &Call, key: &Key) -> axum::http::Request<Body> {
+    let request = call.request(&call.signature(key));
+    let body = futures::stream::pending::<Result<Bytes, std::convert::Infallible>>();
+    request.map(|_| Body::from_stream(body))
+}
+
+#[test]
+fn bodies_that_nobody_is_proved_to_have_signed_keep_no_one_else_out() {
+    let server = server();
+    let (known, other) =
+        (principal(&server, "li", &["ingest"]), principal(&server, "wang", &["ingest"]));
+    let event = |number: usize| {
+        json!({ "trace_id": format!("e{number}"), "event_name": "n", "source": "s",
+            "time": "2026-06-01T00:00:00Z" })
+        .to_string()
+    };
+    let post = |number: usize| Call::new("POST", "/api/v1/events?tenant=t", &event(number));
+    // Whoever knows the id only takes all places of the key.
+    let forger = Key { id: known.id.clone(), secret: "guessed".to_owned() };
+    let signed = |call: &Call, key: &Key| call.request(&call.signature(key));
+    let send = |request| {
+        let router = server.router.clone();
+        Box::pin(async move { tower::ServiceExt::oneshot(router, request).await })
+    };
+    server.store.runtime.block_on(async {
+        let mut forged: Vec<_> =
+            (0..8).map(|number| send(stalled(&post(number), &forger))).collect();
+        for request in &mut forged {
+            assert!(futures::poll!(request).is_pending());
+        }
+        // Others, and who says what the body is, go on.
+        let answer = send(signed(&post(1), &other)).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        let declared = post(2).with("x-sdk-content-sha256", &sha256(event(2).as_bytes()));
+        let answer = send(signed(&declared, &known)).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        let mut undeclared = send(signed(&post(3), &known));
+        assert!(futures::poll!(&mut undeclared).is_pending(), "it waits for a place");
+        forged.pop();
+        assert_eq!(undeclared.await.expect("an answer").status(), 200);
+    });
+}

@@ -14,6 +14,7 @@ mod sessions;
 mod sign_in;
 mod signed;
 mod subject_tokens;
+mod unproved;
 
 use super::App;
 use super::error::retry_later;
@@ -42,6 +43,7 @@ pub(in crate::api) use replay::UsedSignatures;
 pub(in crate::api) use sessions::Sessions;
 use std::sync::atomic::Ordering;
 pub(in crate::api) use subject_tokens::SubjectTokens;
+pub(in crate::api) use unproved::UnprovedBodies;
 
 pub(in crate::api) fn routes() -> Router<App> {
     sign_in::routes().merge(oidc::routes())
@@ -127,7 +129,7 @@ pub(in crate::api) async fn authorize(
     let caller = match caller_of(&app, &mut request).await {
         Ok(caller) => caller,
         Err(refusal) => {
-            let refused = refused_request(&request, refusal.caller.as_deref().cloned());
+            let refused = refused_request(&app, &request, refusal.caller.as_deref().cloned());
             drop(request);
             return refusal.recorded(&app, refused).await;
         }
@@ -138,14 +140,14 @@ pub(in crate::api) async fn authorize(
     // What anybody may call is counted for nobody.
     let is_counted = need(&request).is_ok_and(|need| need != Need::Nothing);
     if is_counted && let Err(reached) = app.limits.take_request(&caller) {
-        let refused = refused_request(&request, Some(caller));
+        let refused = refused_request(&app, &request, Some(caller));
         drop(request);
         return CallRefusal::limited(reached).recorded(&app, refused).await;
     }
     if caller.grant().is_none() || request.body().is_end_stream() {
         return next.run(request).await;
     }
-    let refused = refused_request(&request, Some(caller.clone()));
+    let refused = refused_request(&app, &request, Some(caller.clone()));
     let (parts, body) = request.into_parts();
     let (body, reached) = app.limits.pace(&caller, body);
     let (body, has_ended) = CurrentBody::wrap(body, &caller, &app.engine);
@@ -161,9 +163,9 @@ pub(in crate::api) async fn authorize(
 }
 
 /// Returns what is to be recorded of a request that is refused.
-fn refused_request(request: &Request, caller: Option<Caller>) -> RefusedRequest {
+fn refused_request(app: &App, request: &Request, caller: Option<Caller>) -> RefusedRequest {
     let (route, headers) = (request.extensions().get::<MatchedPath>(), request.headers());
-    let is_tls = peer(request).is_some_and(|peer| peer.is_tls);
+    let is_tls = app.has_tls(peer(request));
     RefusedRequest {
         call: call_of(request.method(), route),
         path: request.uri().path().to_owned(),
@@ -240,8 +242,7 @@ fn authenticate(app: &App, request: &Request) -> Result<Option<Caller>, CallRefu
     let (directory, now) = (app.engine.directory(), app.engine.clock().now());
     let Some(presented) = presented else {
         let peer = peer(request);
-        let is_tls = peer.is_some_and(|peer| peer.is_tls);
-        let Some(value) = session_value(headers, is_tls) else {
+        let Some(value) = session_value(headers, app.has_tls(peer)) else {
             return Ok(peer.and_then(|peer| of_certificate(&directory, peer)));
         };
         check_own_page(request)?;
@@ -275,6 +276,14 @@ fn authenticate(app: &App, request: &Request) -> Result<Option<Caller>, CallRefu
     Ok(Some(caller))
 }
 
+impl App {
+    /// Returns whether a browser is spoken with over TLS only: its connection is, or it is that of
+    /// the address that browsers know, whatever proxy is in between.
+    fn has_tls(&self, peer: Option<&Peer>) -> bool {
+        self.is_public_https || peer.is_some_and(|peer| peer.is_tls)
+    }
+}
+
 /// Returns what is known of the other end.
 fn peer(request: &Request) -> Option<&Peer> {
     request.extensions().get::<Peer>()
@@ -304,6 +313,7 @@ fn caller_of_token<'a>(
             TokenRefusal::Mistyped => "the token is mistyped or cut off: its checksum is wrong",
             TokenRefusal::Unknown => "there is no such token, or it was withdrawn",
             TokenRefusal::Expired => "the token has expired",
+            TokenRefusal::Disabled => "the principal of the token is disabled",
         })
     })
 }

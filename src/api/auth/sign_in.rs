@@ -76,7 +76,7 @@ pub(super) fn begin_session(
 ) -> Result<(Caller, String)> {
     let caller = caller.at(peer.map(|peer| peer.client));
     let value = app.sessions.begin(&caller, proof, app.engine.clock().now())?;
-    Ok((caller, cookie(&value, "", peer.is_some_and(|peer| peer.is_tls))))
+    Ok((caller, cookie(&value, "", app.has_tls(peer))))
 }
 
 /// Returns the cookie of a session, with further attributes.
@@ -92,7 +92,7 @@ async fn sign_out(
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
 ) -> Response {
-    let is_tls = peer.is_some_and(|Extension(peer)| peer.is_tls);
+    let is_tls = app.has_tls(peer.as_deref());
     session_values(&headers, is_tls).for_each(|value| app.sessions.end(value));
     with_cookie(StatusCode::NO_CONTENT.into_response(), &cookie("", "; Max-Age=0", is_tls))
 }

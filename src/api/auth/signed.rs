@@ -13,6 +13,7 @@ use crate::access::{
 use crate::api::App;
 use crate::api::error::status_of;
 use crate::api::peer::Peer;
+use crate::error::Error;
 use crate::event::Timestamp;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
@@ -169,15 +170,26 @@ async fn authenticate(app: &App, request: &mut Request) -> Result<GoodSignature,
         // What is wrong with anything but the body is found now.
         sent_request(request).canonical(&header, "")?;
     }
-    let hash = if has_body { read_body(app, request).await? } else { body_hash(b"").into_owned() };
     match &declared {
-        Some(declared) if *declared != hash => {
-            return Err(CallRefusal::unauthorized(
-                "X-Sdk-Content-Sha256 is not the SHA-256 of the body that came",
-            ));
+        Some(declared) => {
+            let hash = read_proved(app, request, has_body).await?;
+            if *declared != hash {
+                return Err(CallRefusal::unauthorized(
+                    "X-Sdk-Content-Sha256 is not the SHA-256 of the body that came",
+                ));
+            }
         }
-        Some(_) => {}
-        None => check(request, &hash, &secret)?,
+        None if has_body => {
+            let body = std::mem::replace(request.body_mut(), Body::empty());
+            let peer = request.extensions().get::<Peer>();
+            let whose = (header.access_key(), peer);
+            let unproved = app.read_unproved(body, BODY_BYTES_MAX, whose).await?;
+            check(request, &body_hash(unproved.body.bytes()), &secret)?;
+            // From here on it is as good as one that was proved before it came.
+            let held = unproved.body.moved_to(&app.held_room).await.map_err(refused_body)?;
+            *request.body_mut() = Body::new(held);
+        }
+        None => check(request, &body_hash(b""), &secret)?,
     }
     // The key may have been withdrawn while the body came.
     let caller = key.caller(now);
@@ -224,13 +236,22 @@ fn sent_request(request: &Request) -> SentRequest<'_> {
     }
 }
 
-/// Reads the whole body of a request, and returns its hash. The body stays with the request.
-async fn read_body(app: &App, request: &mut Request) -> Result<String, CallRefusal> {
+fn refused_body(error: Error) -> CallRefusal {
+    CallRefusal::of(status_of(error.kind()), error.to_string())
+}
+
+/// Reads the whole body of a request whose signature is proved, and returns its hash. The body
+/// stays with the request.
+async fn read_proved(
+    app: &App,
+    request: &mut Request,
+    has_body: bool,
+) -> Result<String, CallRefusal> {
+    if !has_body {
+        return Ok(body_hash(b"").into_owned());
+    }
     let body = std::mem::replace(request.body_mut(), Body::empty());
-    let held = app
-        .hold_body(body, BODY_BYTES_MAX)
-        .await
-        .map_err(|error| CallRefusal::of(status_of(error.kind()), error.to_string()))?;
+    let held = app.hold_body(body, BODY_BYTES_MAX, &app.held_room).await.map_err(refused_body)?;
     let hash = body_hash(held.bytes()).into_owned();
     *request.body_mut() = Body::new(held);
     Ok(hash)

@@ -1,7 +1,7 @@
 //! Request bodies, with limits that apply before memory is used: per body, and for all together.
 
 use super::super::App;
-use super::room::TakenRoom;
+use super::room::{BodyRoom, TakenRoom};
 use crate::access::Caller;
 use crate::engine::{Engine, Outcome, RequestKey};
 use crate::error::{Error, ErrorKind, Result};
@@ -347,12 +347,18 @@ impl App {
         collect(body, limit, &mut self.query_room.enter()).await
     }
 
-    /// Reads a whole body of at most `limit` bytes, to be looked at before it is passed on.
+    /// Reads a whole body of at most `limit` bytes into some room, to be looked at before it is
+    /// passed on.
     ///
     /// # Errors
     /// As [`App::read_body`].
-    pub(in super::super) async fn hold_body(&self, body: Body, limit: usize) -> Result<HeldBody> {
-        let mut room = self.held_room.enter();
+    pub(in super::super) async fn hold_body(
+        &self,
+        body: Body,
+        limit: usize,
+        room: &BodyRoom,
+    ) -> Result<HeldBody> {
+        let mut room = room.enter();
         let bytes = collect(body, limit, &mut room).await?;
         Ok(HeldBody { bytes, _room: room })
     }
@@ -369,6 +375,16 @@ impl HeldBody {
     /// Returns the bytes of the body.
     pub(in super::super) fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Moves the body into other room.
+    ///
+    /// # Errors
+    /// No room for it there.
+    pub(in super::super) async fn moved_to(self, room: &BodyRoom) -> Result<Self> {
+        let mut taken = room.enter();
+        taken.grow(self.bytes.len() as u64).await?;
+        Ok(Self { bytes: self.bytes, _room: taken })
     }
 }
 

@@ -19,6 +19,7 @@ mod native;
 mod otlp;
 mod room;
 
+pub(super) use body::HeldBody;
 pub(super) use elastic::root as elastic_root;
 pub(super) use room::BodyRoom;
 

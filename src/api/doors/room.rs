@@ -29,6 +29,9 @@ const LARGE_ROOM: u64 = 256 << 20;
 /// The same for bodies that are held for a check before they are taken in.
 const HELD_SMALL: u64 = 32 << 20;
 const HELD_LARGE: u64 = 96 << 20;
+/// The same for those of them whose signature is not proved.
+const UNPROVED_SMALL: u64 = 16 << 20;
+const UNPROVED_LARGE: u64 = 32 << 20;
 /// How many large bodies are ingested at a time, besides the first: each may hold a thread.
 const TURNS: usize = 32;
 /// How long a request waits for room and for its turn, in total.
@@ -85,6 +88,12 @@ impl BodyRoom {
     pub(in crate::api) fn of_held() -> Self {
         let shared = SharedRoom { small: HELD_SMALL, large: HELD_LARGE, ..SharedRoom::default() };
         Self(Arc::new(shared))
+    }
+
+    /// The same for bodies whose sender is not proved.
+    pub(in crate::api) fn of_unproved() -> Self {
+        let (small, large) = (UNPROVED_SMALL, UNPROVED_LARGE);
+        Self(Arc::new(SharedRoom { small, large, ..SharedRoom::default() }))
     }
 
     /// Creates the reservation of a request that holds no room yet.

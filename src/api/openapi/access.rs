@@ -309,6 +309,7 @@ fn settings(required: bool) -> Vec<(&'static str, Json)> {
         ("masks", json!({ "type": "object", "properties": masks, "additionalProperties": false })),
         ("from", moment()),
         ("to", moment()),
+        ("disabled", flag()),
         ("limits", limits()),
         (
             "certificates",

@@ -9,6 +9,7 @@
 mod attempt;
 mod client;
 mod current;
+mod exchanges;
 mod metadata;
 mod settings;
 mod sign_in;
@@ -28,13 +29,10 @@ use attempt::AttemptKey;
 use axum::http::{HeaderMap, StatusCode, header};
 use client::ProviderClient;
 use current::{Current, Known};
+use exchanges::Exchanges;
 use settings::CheckedSettings;
 use std::fmt;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
-
-/// How many sign-ins ask the provider at a time: anybody can begin one.
-const EXCHANGES_MAX: usize = 16;
 
 /// The provider that this server believes.
 pub struct OidcProvider {
@@ -43,7 +41,7 @@ pub struct OidcProvider {
     current: Current,
     /// What attempts to sign in are sealed with.
     key: AttemptKey,
-    exchanges: Semaphore,
+    exchanges: Exchanges,
 }
 
 /// Without the secret.
@@ -65,7 +63,7 @@ impl OidcProvider {
             client: ProviderClient::new(&checked.issuer, settings.ca.as_deref())?,
             current: Current::new(settings.times),
             key: AttemptKey::new()?,
-            exchanges: Semaphore::new(EXCHANGES_MAX),
+            exchanges: Exchanges::new(),
             settings: checked,
         }))
     }
@@ -73,6 +71,11 @@ impl OidcProvider {
     /// Keeps what the provider publishes current, for as long as this is awaited.
     pub async fn keep_current(self: Arc<Self>) {
         self.current.keep(|| self.client.published()).await;
+    }
+
+    /// Returns whether browsers know this server by an address of HTTPS.
+    pub(in crate::api) fn is_public_https(&self) -> bool {
+        self.settings.own.starts_with("https://")
     }
 
     /// Returns the name of the provider for people: its host.
@@ -141,6 +144,10 @@ fn words(person: &Person, refusal: PersonRefusal) -> String {
             "your groups are those of several principals: a security administrator must decide \
              which one you are"
                 .to_owned()
+        }
+        PersonRefusal::Disabled => {
+            let own = person.own_identities();
+            format!("the principal of {own} or of one of your groups is disabled")
         }
     }
 }

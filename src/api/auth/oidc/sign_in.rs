@@ -42,7 +42,7 @@ pub(in crate::api::auth) fn routes() -> Router<App> {
 
 /// Why a sign-in failed, as the screen is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SignInFailure {
+pub(super) enum SignInFailure {
     /// The user or the provider said no.
     Denied,
     /// It took too long, or began in another browser or at another address of this server.
@@ -84,10 +84,6 @@ fn provider(app: &App) -> Result<&OidcProvider, ApiError> {
     provider.ok_or_else(|| ApiError::not_found("this server knows no provider to sign in at"))
 }
 
-fn is_tls(peer: Option<&Peer>) -> bool {
-    peer.is_some_and(|peer| peer.is_tls)
-}
-
 /// Leads to the provider.
 async fn begin(
     State(app): State<App>,
@@ -107,7 +103,7 @@ async fn begin(
     let attempt = Attempt::begin(return_to, app.engine.clock().now())?;
     let sealed = oidc.key.seal(&attempt);
     let place = oidc.authorization(&known, &attempt, &sealed);
-    let cookie = attempt_cookie(&sealed.cookie, ATTEMPT_SECONDS, is_tls(peer.as_deref()));
+    let cookie = attempt_cookie(&sealed.cookie, ATTEMPT_SECONDS, app.has_tls(peer.as_deref()));
     let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response();
     finish(&mut response, &[cookie]);
     Ok(response)
@@ -141,7 +137,7 @@ async fn end(
 ) -> Result<Response, ApiError> {
     let oidc = provider(&app)?;
     let peer = peer.map(|Extension(peer)| peer);
-    let is_tls = is_tls(peer.as_ref());
+    let is_tls = app.has_tls(peer.as_ref());
     let now = app.engine.clock().now();
     let gone = attempt_cookie("", 0, is_tls);
     let sealed = cookie_of(&headers, is_tls).zip(pairs.one("state").ok().flatten());
@@ -153,11 +149,11 @@ async fn end(
         return Ok(lead_on("/", Some(SignInFailure::Expired), &[gone]));
     };
     let signed_in = async {
-        let person = oidc.person(&pairs, &attempt, now).await?;
+        let person = oidc.person((&pairs, peer.as_ref()), &attempt, now).await?;
         let caller = app.engine.directory().by_person(&person).map_err(|refusal| {
             tracing::warn!("nobody was signed in: {}", words(&person, refusal));
             match refusal {
-                PersonRefusal::Unknown => SignInFailure::Unknown,
+                PersonRefusal::Unknown | PersonRefusal::Disabled => SignInFailure::Unknown,
                 PersonRefusal::SeveralGroups => SignInFailure::SeveralGroups,
             }
         })?;
@@ -206,7 +202,7 @@ impl OidcProvider {
     /// Returns whom the provider's answer to an attempt stands for.
     async fn person(
         &self,
-        pairs: &Pairs,
+        (pairs, peer): (&Pairs, Option<&Peer>),
         attempt: &Attempt,
         now: Timestamp,
     ) -> Result<Person, SignInFailure> {
@@ -225,7 +221,10 @@ impl OidcProvider {
             return Err(if denied { SignInFailure::Denied } else { failure });
         }
         let code = one("code")?.ok_or_else(|| failed("the answer has no code"))?;
+        let state = one("state")?.unwrap_or_default();
+        let turn = self.exchanges.turn(state, peer).await?;
         let tokens = self.exchange(&known, attempt, code).await?;
+        drop(turn);
         let purpose = JwtPurpose::SignIn {
             nonce: &attempt.nonce,
             access_token: tokens.access_token.as_deref(),
@@ -255,7 +254,6 @@ impl OidcProvider {
         attempt: &Attempt,
         code: &str,
     ) -> Result<IssuedTokens, SignInFailure> {
-        let _turn = self.exchanges.try_acquire().map_err(|_| SignInFailure::Unavailable)?;
         let secret = self.settings.client_secret.as_deref();
         let form = self.code_form(attempt, code, secret.is_none());
         let sent =
