@@ -1,11 +1,13 @@
 //! Who makes a call, and what it may do and see.
 
 use super::actor::{Actor, OPERATOR};
+use super::basis::CallerBasis;
 use super::principal::Grant;
 use super::role::Permission;
 use super::scope::{Scope, Tenants};
 use super::tenant::{SYSTEM_TENANT, check_producer, check_tenant};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timestamp;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,6 +23,8 @@ pub struct Caller {
     member: Option<Arc<str>>,
     /// The address that the call came from, if it came over a network.
     address: Option<IpAddr>,
+    /// What the caller stands on besides.
+    basis: CallerBasis,
 }
 
 #[derive(Debug, Clone)]
@@ -34,12 +38,17 @@ enum Power {
 impl Caller {
     /// The operator: who holds the files of the store, or calls a server without credentials.
     pub fn operator() -> Self {
-        Self { power: Power::Operator, token: None, member: None, address: None }
+        Self::of(Power::Operator)
     }
 
     /// A principal that has shown a credential.
     pub(super) fn principal(grant: Arc<Grant>) -> Self {
-        Self { power: Power::Principal(grant), token: None, member: None, address: None }
+        Self::of(Power::Principal(grant))
+    }
+
+    fn of(power: Power) -> Self {
+        let basis = CallerBasis::default();
+        Self { power, token: None, member: None, address: None, basis }
     }
 
     /// Returns the same caller with the id of the token or access key that it has shown.
@@ -63,6 +72,17 @@ impl Caller {
     #[must_use]
     pub fn at(self, address: Option<IpAddr>) -> Self {
         Self { address, ..self }
+    }
+
+    /// Returns the same caller, who stands on something that may end.
+    #[must_use]
+    pub fn standing_on(self, basis: CallerBasis) -> Self {
+        Self { basis, ..self }
+    }
+
+    /// Returns whether what the caller stands on goes on.
+    pub(super) fn stands(&self, now: Timestamp) -> bool {
+        self.basis.goes_on(now)
     }
 
     /// Returns the name under which the caller is recorded, and has what is its own: that of the

@@ -238,7 +238,9 @@ impl Directory {
         let Some(grant) = caller.grant() else { return true };
         let now_there = self.principals.get(&grant.principal().name);
         let is_same = now_there.is_some_and(|there| there.is_same(grant));
-        is_same && caller.token().is_none_or(|id| self.by_credential(id, now).is_some())
+        is_same
+            && caller.stands(now)
+            && caller.token().is_none_or(|id| self.by_credential(id, now).is_some())
     }
 
     /// Returns the caller that the token or access key with this id stands for, if there is one.

@@ -14,6 +14,7 @@
 
 mod access_key;
 mod actor;
+mod basis;
 mod caller;
 mod directory;
 mod jwt;
@@ -31,6 +32,7 @@ mod token;
 
 pub use access_key::{AccessKey, AccessKeyRecord, NewAccessKey, SigningSecret, open_secret};
 pub use actor::{Actor, OPERATOR};
+pub use basis::CallerBasis;
 pub use caller::Caller;
 pub use directory::{Directory, TokenRecord, TokenRefusal};
 pub use jwt::{ExpectedClaims, JwtPurpose, JwtRefusal, KeySet, UnverifiedJwt, is_jwt};
@@ -50,4 +52,6 @@ pub use signature::{
     SignatureRefusal, body_hash, is_signature,
 };
 pub use tenant::{SYSTEM_TENANT, TENANTS_MAX, check_producer, check_tenant};
-pub use token::{ApiToken, TOKEN_PREFIX, TokenHash, token_hash, without_secrets};
+pub use token::{
+    ApiToken, TOKEN_PREFIX, TokenHash, is_generated, token_hash, without_secrets,
+};

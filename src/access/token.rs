@@ -127,6 +127,11 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
     if clean == text { Cow::Borrowed(text) } else { Cow::Owned(clean) }
 }
 
+/// Returns whether a text has the form of the tokens that this program makes, which nobody guesses.
+pub fn is_generated(text: &str) -> bool {
+    text.starts_with(TOKEN_PREFIX) && !is_mistyped(text)
+}
+
 /// Hashes a token with the key of the store.
 pub fn token_hash(key: &[u8; 32], text: &str) -> TokenHash {
     let mut mac =

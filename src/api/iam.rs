@@ -4,18 +4,20 @@
 //! Errors are `{"error": {"code", "message", "title"}}`.
 
 use super::App;
-use super::error::status_of;
+use super::error::{limit_of, retry_later, status_of};
+use super::limits::LimitReached;
+use super::peer::Peer;
 use super::refusal::Refusal;
 use crate::access::{Caller, Permission, Role, SigningSecret};
 use crate::calls::Pairs;
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -38,17 +40,21 @@ pub(super) fn routes() -> Router<App> {
 
 /// An error to be sent to a client of IAM.
 #[derive(Debug)]
-struct IamError(StatusCode, String);
+struct IamError(StatusCode, String, Option<LimitReached>);
 
 impl From<Error> for IamError {
     fn from(error: Error) -> Self {
-        Self(status_of(error.kind()), error.to_string())
+        Self(status_of(error.kind()), error.to_string(), limit_of(&error))
     }
 }
 
 impl IntoResponse for IamError {
     fn into_response(self) -> Response {
-        Refusal::of_iam(self.0, &self.1).into_response()
+        let mut response = Refusal::of_iam(self.0, &self.1).into_response();
+        if self.0 == StatusCode::SERVICE_UNAVAILABLE {
+            retry_later(&mut response, self.2);
+        }
+        response
     }
 }
 
@@ -107,19 +113,31 @@ struct WishedProject {
 
 /// Gives a token to whoever shows a token as the password of its principal, or an access key with
 /// its secret.
-async fn give_token(State(app): State<App>, body: Body) -> Result<Response, IamError> {
+async fn give_token(
+    State(app): State<App>,
+    peer: Option<Extension<Peer>>,
+    body: Body,
+) -> Result<Response, IamError> {
     let body = app.read_body(body, BODY_BYTES_MAX).await?;
     // The cause is left out: it would quote what may be a secret.
     let wish: TokenWish = serde_json::from_slice(&body).map_err(|_| {
         Error::invalid("the body is no request for a token: {\"auth\": {\"identity\": {…}}}")
     })?;
     let now = app.engine.clock().now();
-    let (caller, method) = shown_by(&app, &wish.auth.identity, now)?;
+    let address = peer.map(|Extension(peer)| peer.network());
+    let password = wish.auth.identity.password.as_ref();
+    let shown = password.map_or("", |password| password.user.password.as_str());
+    app.limits.check_failures(address, shown).map_err(LimitReached::into_error)?;
+    let shown = shown_by(&app, &wish.auth.identity, now);
+    if shown.as_ref().is_err_and(|error| error.0 == StatusCode::UNAUTHORIZED) {
+        app.limits.note_failure(address).map_err(LimitReached::into_error)?;
+    }
+    let (caller, method) = shown?;
     let project = wish.auth.scope.project.and_then(|project| project.id.or(project.name));
     let is_own = |project: &String| caller.deliverable().is_none_or(|own| own.contains(project));
     if !project.as_ref().is_none_or(is_own) {
         let what = "the project in the scope is not one of your tenants".to_owned();
-        return Err(IamError(StatusCode::FORBIDDEN, what));
+        return Err(IamError(StatusCode::FORBIDDEN, what, None));
     }
     let credential = caller.token().unwrap_or_default();
     let (token, until) = app.subject_tokens.give(&caller, credential, now)?;
@@ -151,7 +169,7 @@ fn shown_by(
 ) -> Result<(Caller, &'static str), IamError> {
     let wrong = || {
         let what = "the user name or password is wrong, or the access key or secret key is";
-        IamError(StatusCode::UNAUTHORIZED, what.to_owned())
+        IamError(StatusCode::UNAUTHORIZED, what.to_owned(), None)
     };
     if !app.credentials {
         let what = "this server asks for no credentials, and gives no tokens";
@@ -167,7 +185,7 @@ fn shown_by(
         ([method], _, Some(sent)) if method == ACCESS_KEY => {
             let seal = app.engine.seal_key().ok_or_else(|| {
                 let what = "this server has no seal key, so it cannot check access keys";
-                IamError(StatusCode::UNAUTHORIZED, what.to_owned())
+                IamError(StatusCode::UNAUTHORIZED, what.to_owned(), None)
             })?;
             let key = directory.access_key(&sent.access.key);
             let secret = key.and_then(|key| key.secret(seal).ok());

@@ -31,7 +31,7 @@ impl Peer {
                 let network = address.to_bits() >> 64 << 64;
                 IpAddr::V6(network.into())
             }
-            address => address,
+            address @ IpAddr::V4(_) => address,
         }
     }
 }

@@ -120,6 +120,100 @@ fn an_export_ends_with_its_token() {
     assert!(failed, "the end of the answer must not look like the end of the export");
 }
 
+/// A request as this server's own page sends it, with the cookie of a session.
+fn of_page(method: &str, path: &str, cookie: &str, body: Body) -> Request<Body> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "localhost")
+        .header("sec-fetch-site", "same-origin")
+        .header("sec-fetch-mode", "cors")
+        .header("content-type", "application/json")
+        .header("cookie", cookie)
+        .body(body)
+        .expect("a request")
+}
+
+/// Signs in with a token, and returns the cookie.
+fn signed_in(server: &Guarded, token: &str) -> String {
+    let body = json!({ "token": token }).to_string();
+    let answer = server.send(of_page("POST", "/auth/login", "", body.into()));
+    let set = answer.headers["set-cookie"].to_str().expect("text");
+    set.split(';').next().expect("a cookie").to_owned()
+}
+
+/// A body of two pieces; before the second, something happens.
+fn interrupted(body: &str, between: impl Future<Output = ()> + Send + 'static) -> Body {
+    let (first, rest) = body.split_at(body.len() / 2);
+    let (first, rest) = (Bytes::from(first.to_owned()), Bytes::from(rest.to_owned()));
+    let second = stream::once(async move {
+        between.await;
+        Ok::<_, Infallible>(rest)
+    });
+    Body::from_stream(futures::StreamExt::chain(stream::iter([Ok(first)]), second))
+}
+
+#[test]
+fn what_is_under_way_ends_with_its_session() {
+    let server = Guarded::new();
+    for part in 0..12 {
+        let numbers = part * 5_000..(part + 1) * 5_000;
+        let records: Vec<String> = numbers.map(|number| event(number, "t").to_string()).collect();
+        server.store.ingest("t", &records);
+    }
+    let li = json!({ "name": "li", "roles": ["auditor", "ingest"], "tenants": ["t", "u"] });
+    let token = server.principal(&li);
+    let root = server.principal(&json!({ "name": "root", "roles": ["security_administrator"] }));
+    // An administrator ends it while a body is on its way.
+    let cookie = signed_in(&server, &token);
+    let listed = server.json(&root, "/api/v1/sessions");
+    let id = listed["sessions"][0]["id"].as_str().expect("an id").to_owned();
+    let end = Request::delete(format!("/api/v1/sessions/{id}"))
+        .header("host", "localhost")
+        .header("authorization", format!("Bearer {root}"))
+        .body(Body::empty())
+        .expect("a request");
+    let router = server.router.clone();
+    let body = interrupted(&events(0..3), async move {
+        assert_eq!(router.oneshot(end).await.expect("an answer").status(), 204);
+    });
+    let answer = server.send(of_page("POST", "/api/v1/events?tenant=u", &cookie, body));
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    assert_eq!(server.store.get("/api/v1/count?tenant=u"), json!({ "count": 0 }));
+    // Its user signs out while an export is being read; another session of theirs goes on.
+    let (cookie, other) = (signed_in(&server, &token), signed_in(&server, &token));
+    let export =
+        |cookie: &str| of_page("GET", "/api/v1/events.ndjson?tenant=t", cookie, Body::empty());
+    let (ended, whole) = server.store.runtime.block_on(async {
+        let begin = async |cookie: &str| {
+            let answer = server.router.clone().oneshot(export(cookie)).await.expect("an answer");
+            assert_eq!(answer.status(), 200);
+            let mut body = answer.into_body();
+            body.frame().await.expect("a piece").expect("it is whole");
+            body
+        };
+        let (ended, whole) = (begin(&cookie).await, begin(&other).await);
+        let out = of_page("POST", "/auth/logout", &cookie, Body::empty());
+        let out = server.router.clone().oneshot(out).await.expect("an answer");
+        assert_eq!(out.status(), 204);
+        (ended.collect().await.is_ok(), whole.collect().await.is_ok())
+    });
+    assert!(!ended && whole, "the one that was signed out of ends: {ended} {whole}");
+}
+
+#[test]
+fn a_body_ends_with_the_age_of_its_session() {
+    let server = Guarded::new();
+    let token = server.principal(&json!({ "name": "p", "roles": ["ingest"], "tenants": ["t"] }));
+    let cookie = signed_in(&server, &token);
+    let clock = Arc::clone(&server.store.clock);
+    let later = annals::event::Timestamp::from_millis(crate::support::store::NOW + 12 * 3_600_000);
+    let body = interrupted(&events(0..3), async move { clock.set(later) });
+    let answer = server.send(of_page("POST", "/api/v1/events?tenant=t", &cookie, body));
+    assert_eq!(answer.status, 403, "{}", answer.text());
+    assert_eq!(server.store.get("/api/v1/count?tenant=t"), json!({ "count": 0 }));
+}
+
 #[test]
 fn what_a_producer_may_not_deliver_does_not_become_real_later() {
     let server = Guarded::new();

@@ -1,6 +1,7 @@
 //! Limits of principals and tenants: a noisy one is held back, and its neighbours are served.
 
 use super::server::{Answer, Guarded};
+use crate::support::process::Server;
 use crate::support::store::TestStore;
 use annals::access::CallLimits;
 use annals::api::{RouterOptions, ServerLimits};
@@ -9,6 +10,8 @@ use axum::body::Body;
 use axum::http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tower::ServiceExt;
@@ -349,4 +352,64 @@ fn among_many_clients_of_a_flooding_principal_another_one_is_always_answered() {
     });
     assert!(asked.load(Ordering::Relaxed) > 24, "the flood was one");
     assert_eq!(server.store.get("/api/v1/count?tenant=t"), json!({ "count": 3_060 }));
+}
+
+/// Sends a request to a running server, with a form of credential; returns the status and body.
+fn ask(server: &Server, head: &str, body: &str) -> (u16, String) {
+    let address = server.url.trim_start_matches("http://");
+    let mut connection = TcpStream::connect(address).expect("a connection");
+    let length = body.len();
+    write!(
+        connection,
+        "{head}\r\nhost: {address}\r\nconnection: close\r\ncontent-type: \
+        application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .expect("it can be sent");
+    let mut text = String::new();
+    connection.read_to_string(&mut text).expect("an answer");
+    let status = text.split(' ').nth(1).expect("a status").parse().expect("a number");
+    (status, text)
+}
+
+#[test]
+fn an_address_that_tries_many_tokens_is_held_back_and_a_true_token_is_not() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let data = folder.path().join("data");
+    let server = Server::start_guarded(&data);
+    let token = std::fs::read_to_string(data.join("first-admin-token")).expect("a token");
+    let token = token.trim();
+    let basic = |password: &str| {
+        use base64::Engine as _;
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("token:{password}"));
+        format!("GET /api/v1/me HTTP/1.1\r\nauthorization: Basic {pair}")
+    };
+    let sign_in = "POST /auth/login HTTP/1.1";
+    let iam = "POST /v3/auth/tokens HTTP/1.1";
+    let shown = |token: &str| json!({ "token": token }).to_string();
+    let asked = |password: &str| {
+        json!({ "auth": { "identity": { "methods": ["password"],
+            "password": { "user": { "name": "admin", "password": password } } } } })
+        .to_string()
+    };
+    for number in 0..10 {
+        let guess = format!("guess-{number}");
+        let (status, text) = match number % 3 {
+            0 => ask(&server, sign_in, &shown(&guess)),
+            1 => ask(&server, iam, &asked(&guess)),
+            _ => ask(&server, &basic(&guess), ""),
+        };
+        assert_eq!(status, 401, "{text}");
+    }
+    for (status, text) in [
+        ask(&server, sign_in, &shown("guess-more")),
+        ask(&server, iam, &asked("guess-more")),
+        ask(&server, &basic("guess-more"), ""),
+    ] {
+        assert_eq!(status, 503, "{text}");
+        assert!(text.contains("address-failures") && text.contains("retry-after: "), "{text}");
+    }
+    // Nobody guesses the tokens that are made here, so they are looked at.
+    assert_eq!(ask(&server, &basic(token), "").0, 200);
+    assert_eq!(ask(&server, sign_in, &shown(token)).0, 200);
+    assert_eq!(ask(&server, iam, &asked(token)).0, 201);
 }

@@ -409,6 +409,32 @@ fn somebody_signs_in_at_the_provider_and_has_a_session() {
 }
 
 #[test]
+fn a_body_under_way_ends_with_the_token_that_it_came_with() {
+    let federated = Federated::new();
+    let server = &federated.server;
+    server.principal(&json!({ "name": "p", "roles": ["ingest"], "tenants": ["t"],
+        "identities": ["oidc:sub:1234"] }));
+    let token = federated.token(&json!({}));
+    let post = |after: i64| {
+        let clock = Arc::clone(&server.store.clock);
+        let event = json!({ "event_name": "n", "source": "s", "time": "2026-06-01T00:00:00Z" });
+        let pieces = futures::stream::iter([event.to_string(), "\n".to_owned()]);
+        let body = futures::StreamExt::map(pieces, move |piece| {
+            if piece == "\n" {
+                clock.set(Timestamp::from_millis((SECONDS + after) * 1_000));
+            }
+            Ok::<_, std::convert::Infallible>(piece)
+        });
+        let body = Body::from_stream(body);
+        server.call(Some(&token), "POST", "/api/v1/events?tenant=t", body).status.as_u16()
+    };
+    // It is accepted for a minute longer than it says.
+    assert_eq!(post(359), 200);
+    assert_eq!(post(360), 403);
+    assert_eq!(server.store.get("/api/v1/count?tenant=t"), json!({ "count": 1 }));
+}
+
+#[test]
 fn an_attempt_asks_the_provider_once_and_bogus_ones_keep_nobody_out() {
     let federated = Federated::new();
     federated.server.principal(&reader("li", &["oidc:sub:1234"]));
@@ -530,7 +556,8 @@ fn an_answer_is_taken_only_by_the_browser_that_asked_for_it() {
     let token = federated.token(&json!({ "nonce": nonce }));
     let answer = json!({ "id_token": token });
     federated.provider.issue("stolen", &theirs.asked["code_challenge"], answer);
-    let answer = federated.come_back(&mine.cookie, &[("code", "stolen"), ("state", &mine.asked["state"])]);
+    let answer =
+        federated.come_back(&mine.cookie, &[("code", "stolen"), ("state", &mine.asked["state"])]);
     assert_eq!(leads_to(&answer), "/store#sign_in=failed");
     federated.provider.fail(Some(StatusCode::BAD_GATEWAY));
     let away = federated.sign_in(&federated.leave("/store"), &json!({}));

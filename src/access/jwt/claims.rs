@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 /// How far the clocks of the provider and of this server may differ, in seconds.
-const SKEW_SECONDS: f64 = 60.0;
+pub(super) const SKEW_SECONDS: f64 = 60.0;
 /// The most characters of a subject (OpenID Connect Core, 2).
 const SUBJECT_LETTERS_MAX: usize = 255;
 

@@ -138,6 +138,18 @@ impl<'a> UnverifiedJwt<'a> {
         self.kid.as_deref()
     }
 
+    /// Returns until when the token is accepted, by what it says; it says so truly if it is verified.
+    pub fn until(&self) -> Option<Timestamp> {
+        #[derive(Deserialize)]
+        struct Expiry {
+            exp: f64,
+        }
+        let expiry: Expiry = decoded(self.claims)?;
+        let until = (expiry.exp + claims::SKEW_SECONDS) * 1_000.0;
+        // Beyond what a time can be, it does not end.
+        (until.is_finite() && until < 1e15).then(|| Timestamp::from_millis(until as i64))
+    }
+
     /// Returns whom the token stands for, once everything about it is verified.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 mod credential;
 mod current;
+mod guesses;
 mod oidc;
 mod permissions;
 mod replay;
@@ -24,7 +25,6 @@ use super::refusal::Refusal;
 use super::trail::{RefusedRequest, call_of, record_refusal};
 use super::web;
 use crate::access::{Caller, Directory, TokenRefusal};
-use crate::event::Timestamp;
 use axum::Router;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
@@ -260,10 +260,7 @@ fn authenticate(app: &App, request: &Request) -> Result<Option<Caller>, CallRefu
     }
     let (caller, id) = match app.subject_tokens.caller(&presented.token, &directory, now) {
         Some(given) => given,
-        None => {
-            let (caller, id) = caller_of_token(&directory, &presented.token, now)?;
-            (caller, id.to_owned())
-        }
+        None => app.caller_of_token(&presented.token, peer(request))?,
     };
     let is_own = match &presented.of {
         None => true,
@@ -300,22 +297,6 @@ fn of_certificate(directory: &Directory, peer: &Peer) -> Option<Caller> {
     let names = names.chain(certificate.emails.iter().map(typed("email")));
     let names = names.chain([format!("sha256:{}", certificate.sha256)]);
     directory.by_certificate(names)
-}
-
-/// Returns the caller that a token stands for, and the token's id.
-fn caller_of_token<'a>(
-    directory: &'a Directory,
-    token: &str,
-    now: Timestamp,
-) -> Result<(Caller, &'a str), CallRefusal> {
-    directory.by_token(token, now).map_err(|refusal| {
-        CallRefusal::unauthorized(match refusal {
-            TokenRefusal::Mistyped => "the token is mistyped or cut off: its checksum is wrong",
-            TokenRefusal::Unknown => "there is no such token, or it was withdrawn",
-            TokenRefusal::Expired => "the token has expired",
-            TokenRefusal::Disabled => "the principal of the token is disabled",
-        })
-    })
 }
 
 /// Returns the values of the session's cookies.

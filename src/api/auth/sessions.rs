@@ -5,7 +5,7 @@
 //! memory, so it ends with the server at the latest; it ends too when what it began with does,
 //! after [`IDLE_MS`] without a call, and after [`AGE_MS`].
 
-use crate::access::{Caller, Directory, Person};
+use crate::access::{Caller, CallerBasis, Directory, Person};
 use crate::error::{Error, Result};
 use crate::event::{Timestamp, hex};
 use serde_json::{Value as Json, json};
@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The name of the cookie, over TLS and without. No other host, and nobody on a plain connection,
 /// can set a cookie that begins with `__Host-` (RFC 6265bis, section 4.1.3.2).
@@ -51,6 +52,8 @@ pub(super) struct UserSession {
     address: Option<IpAddr>,
     began: Timestamp,
     used: Timestamp,
+    /// Set when it is ended: what is under way then ends with it. That it is idle ends nothing.
+    ended: Arc<AtomicBool>,
 }
 
 /// The sessions of a server.
@@ -77,12 +80,19 @@ impl UserSession {
 
     /// Returns the caller that it is of now.
     fn caller(&self, directory: &Directory, now: Timestamp) -> Option<Caller> {
-        match &self.proof {
+        let caller = match &self.proof {
             SessionProof::Token(id) => directory.by_token_id(id, now),
             SessionProof::Person(person) => {
                 directory.by_person(person).ok().filter(|caller| caller.name() == self.principal)
             }
-        }
+        };
+        let until = Some(Timestamp::from_millis(self.began.millis() + AGE_MS));
+        let ended = Some(Arc::clone(&self.ended));
+        caller.map(|caller| caller.standing_on(CallerBasis { until, ended }))
+    }
+
+    fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
@@ -122,6 +132,7 @@ impl Sessions {
             address: caller.address(),
             began: now,
             used: now,
+            ended: Arc::default(),
         };
         let mut sessions = self.lock();
         sessions.retain(|_, session| !session.is_over(now));
@@ -132,7 +143,8 @@ impl Sessions {
             let candidates =
                 sessions.iter().filter(|(_, other)| of_all || other.principal == session.principal);
             let oldest = candidates.min_by_key(|(_, other)| other.used).map(|(key, _)| *key);
-            oldest.map(|key| sessions.remove(&key));
+            let oldest = oldest.and_then(|key| sessions.remove(&key));
+            oldest.iter().for_each(UserSession::end);
         }
         sessions.insert(key_of(&value), session);
         Ok(value)
@@ -148,8 +160,12 @@ impl Sessions {
         let mut sessions = self.lock();
         let key = key_of(value);
         let session = sessions.get_mut(&key)?;
-        let caller = (!session.is_over(now)).then(|| session.caller(directory, now));
-        let Some(caller) = caller.flatten() else {
+        if session.is_over(now) {
+            sessions.remove(&key);
+            return None;
+        }
+        let Some(caller) = session.caller(directory, now) else {
+            session.end();
             sessions.remove(&key);
             return None;
         };
@@ -159,15 +175,19 @@ impl Sessions {
 
     /// Ends the session of a cookie.
     pub(super) fn end(&self, value: &str) {
-        self.lock().remove(&key_of(value));
+        let ended = self.lock().remove(&key_of(value));
+        ended.iter().for_each(UserSession::end);
     }
 
     /// Ends the session with this id; returns whether there was one.
     pub(super) fn end_by_id(&self, id: &str) -> bool {
         let mut sessions = self.lock();
-        let before = sessions.len();
-        sessions.retain(|_, session| session.id != id);
-        sessions.len() < before
+        let ended: Vec<UserSession> = sessions
+            .extract_if(|_, session| session.id == id)
+            .map(|(_, session)| session)
+            .collect();
+        ended.iter().for_each(UserSession::end);
+        !ended.is_empty()
     }
 
     /// Returns the sessions that go on, the one used last first.

@@ -4,8 +4,8 @@
 use super::super::App;
 use super::super::error::ApiError;
 use super::super::peer::Peer;
+use super::session_values;
 use super::sessions::{COOKIE, COOKIE_OVER_TLS, SessionProof, UserSession};
-use super::{caller_of_token, session_values};
 use crate::access::Caller;
 use crate::calls::{Pairs, me};
 use crate::error::{Error, ErrorKind, Result};
@@ -51,12 +51,15 @@ async fn sign_in(
     // The cause is left out: it would quote what may be a token.
     let sent: SignIn = serde_json::from_slice(&body)
         .map_err(|_| Error::invalid("the body is not an object with a token"))?;
-    let now = app.engine.clock().now();
-    let directory = app.engine.directory();
-    let (caller, id) = caller_of_token(&directory, sent.token.trim(), now)
-        .map_err(|refused| ApiError::unauthorized(&refused.detail))?;
     let peer = peer.map(|Extension(peer)| peer);
-    let proof = SessionProof::Token(id.to_owned());
+    let (caller, id) =
+        app.caller_of_token(sent.token.trim(), peer.as_ref()).map_err(|refused| {
+            match refused.reached {
+                Some(reached) => reached.into_error().into(),
+                None => ApiError::unauthorized(&refused.detail),
+            }
+        })?;
+    let proof = SessionProof::Token(id);
     let (caller, cookie) = begin_session(&app, caller, proof, peer.as_ref())?;
     let mut response = with_cookie(Json(me(&caller)).into_response(), &cookie);
     // Who has signed in is recorded with the call.

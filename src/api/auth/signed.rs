@@ -186,7 +186,11 @@ async fn authenticate(app: &App, request: &mut Request) -> Result<GoodSignature,
             let unproved = app.read_unproved(body, BODY_BYTES_MAX, whose).await?;
             check(request, &body_hash(unproved.body.bytes()), &secret)?;
             // From here on it is as good as one that was proved before it came.
-            let held = unproved.body.moved_to(&app.held_room).await.map_err(refused_body)?;
+            let held = unproved
+                .body
+                .moved_to(&app.held_room)
+                .await
+                .map_err(|error| refused_body(&error))?;
             *request.body_mut() = Body::new(held);
         }
         None => check(request, &body_hash(b""), &secret)?,
@@ -236,7 +240,7 @@ fn sent_request(request: &Request) -> SentRequest<'_> {
     }
 }
 
-fn refused_body(error: Error) -> CallRefusal {
+fn refused_body(error: &Error) -> CallRefusal {
     CallRefusal::of(status_of(error.kind()), error.to_string())
 }
 
@@ -251,7 +255,10 @@ async fn read_proved(
         return Ok(body_hash(b"").into_owned());
     }
     let body = std::mem::replace(request.body_mut(), Body::empty());
-    let held = app.hold_body(body, BODY_BYTES_MAX, &app.held_room).await.map_err(refused_body)?;
+    let held = app
+        .hold_body(body, BODY_BYTES_MAX, &app.held_room)
+        .await
+        .map_err(|error| refused_body(&error))?;
     let hash = body_hash(held.bytes()).into_owned();
     *request.body_mut() = Body::new(held);
     Ok(hash)

@@ -4,7 +4,7 @@
 //! They are kept in memory, as hashes: they end with the server at the latest, and with the
 //! credential behind them. A client whose token has ended asks for another one.
 
-use crate::access::{Caller, Directory};
+use crate::access::{Caller, CallerBasis, Directory};
 use crate::error::{Error, Result};
 use crate::event::{Timestamp, hex};
 use sha2::{Digest, Sha256};
@@ -85,6 +85,8 @@ impl SubjectTokens {
         let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let token = tokens.get(&hash_of(text)).filter(|token| !token.is_over(now))?;
         let caller = directory.by_credential(&token.credential, now)?;
+        let until = Timestamp::from_millis(token.began.millis() + AGE_MS);
+        let caller = caller.standing_on(CallerBasis::until(until));
         Some((caller, token.credential.clone()))
     }
 }

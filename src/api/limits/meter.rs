@@ -39,16 +39,25 @@ impl<C: Clock + Clone> RequestRate<C> {
 /// Units that were used, and are paid off at a rate.
 #[derive(Debug)]
 pub(super) struct Debt<C: Clock = DefaultClock> {
+    /// Units a second.
     rate: f64,
+    /// How much may be owed.
+    allowed: f64,
     clock: C,
     /// What was owed at a moment.
     owed: Mutex<(f64, C::Instant)>,
 }
 
 impl<C: Clock> Debt<C> {
+    /// A debt of which a second's units may be owed.
     pub(super) fn new(rate: NonZeroU32, clock: C) -> Self {
+        Self::allowing(f64::from(rate.get()), f64::from(rate.get()), clock)
+    }
+
+    /// A debt of which so many units may be owed, and that is paid at so many a second.
+    pub(super) fn allowing(allowed: f64, rate: f64, clock: C) -> Self {
         let owed = Mutex::new((0.0, clock.now()));
-        Self { rate: f64::from(rate.get()), clock, owed }
+        Self { rate, allowed, clock, owed }
     }
 
     /// Changes what is owed now, and returns it.
@@ -67,17 +76,17 @@ impl<C: Clock> Debt<C> {
         self.owed(units);
     }
 
-    /// Fails while more than a second's units are owed.
+    /// Fails while more is owed than may be.
     ///
     /// # Errors
     /// How long that is so.
     pub(super) fn check(&self) -> Result<(), Duration> {
-        let wait = self.owed(0) / self.rate - 1.0;
+        let wait = (self.owed(0) - self.allowed) / self.rate;
         // What is less than a clock tells apart is nothing to wait for.
         if wait < 1e-6 { Ok(()) } else { Err(Duration::from_secs_f64(wait.min(1e9))) }
     }
 
-    /// Waits while more than a second's units are owed.
+    /// Waits while more is owed than may be.
     ///
     /// # Errors
     /// How long that is so, if it is longer than `bound`.

@@ -9,18 +9,21 @@
 
 mod account;
 mod body;
+mod failures;
 mod meter;
 mod reached;
 
 pub(super) use reached::LimitReached;
 
-use crate::access::{CallLimits, Caller};
+use crate::access::{CallLimits, Caller, is_generated};
 use crate::error::Result;
 use account::{Accounts, LimitAccount};
 use axum::body::Body;
 use body::PacedBody;
+use failures::FailedSignIns;
 use reached::{LimitOf, RefusalCounts};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -53,6 +56,7 @@ impl Default for ServerLimits {
 pub(super) struct UsedLimits {
     principals: Accounts,
     tenants: Accounts,
+    failures: FailedSignIns,
     refusals: RefusalCounts,
     /// How long a question waits for its place.
     patience: Duration,
@@ -71,6 +75,7 @@ impl UsedLimits {
         Self {
             principals: Accounts::new(LimitOf::Principal, limits.principal),
             tenants: Accounts::new(LimitOf::Tenant, limits.tenant),
+            failures: FailedSignIns::default(),
             refusals: RefusalCounts::default(),
             patience,
         }
@@ -199,6 +204,36 @@ impl UsedLimits {
         }
         .await;
         delivered.map_err(|reached| self.refusals.count(reached).into_error())
+    }
+
+    /// Fails if too many sign-ins from an address have failed lately, unless nobody could guess the
+    /// token that is shown: those that this server makes are random, so they cannot be tried out,
+    /// and whoever has one is not kept out by others behind the same address.
+    ///
+    /// # Errors
+    /// How long that is so.
+    pub(super) fn check_failures(
+        &self,
+        address: Option<IpAddr>,
+        token: &str,
+    ) -> Result<(), LimitReached> {
+        if is_generated(token) {
+            return Ok(());
+        }
+        let checked = address.map_or(Ok(()), |address| self.failures.check(address));
+        checked.map_err(|reached| self.refusals.count(reached))
+    }
+
+    /// Notes that a sign-in from an address failed.
+    ///
+    /// # Errors
+    /// There were too many before this one: it is said in its place.
+    pub(super) fn note_failure(&self, address: Option<IpAddr>) -> Result<(), LimitReached> {
+        let Some(address) = address else { return Ok(()) };
+        // What is held back does not count: it would be held back for ever.
+        self.failures.check(address).map_err(|reached| self.refusals.count(reached))?;
+        self.failures.note(address);
+        Ok(())
     }
 
     /// Returns whose limit was reached how often, by the names of both.

@@ -12,6 +12,8 @@ pub(in crate::api) enum LimitOf {
     Principal,
     /// A tenant that is asked about or delivered for.
     Tenant,
+    /// The address that a call comes from.
+    Address,
 }
 
 /// What is limited.
@@ -27,22 +29,40 @@ pub(in crate::api) enum LimitKind {
     RowsOut,
     /// Exports at a time, of which a principal has a share.
     Exports,
+    /// Sign-ins that fail.
+    Failures,
 }
 
 impl LimitOf {
-    const ALL: [Self; 2] = [Self::Principal, Self::Tenant];
+    const ALL: [Self; 3] = [Self::Principal, Self::Tenant, Self::Address];
 
     fn name(self) -> &'static str {
         match self {
             Self::Principal => "principal",
             Self::Tenant => "tenant",
+            Self::Address => "address",
         }
     }
 }
 
 impl LimitKind {
-    const ALL: [Self; 5] =
-        [Self::Requests, Self::Questions, Self::BytesIn, Self::RowsOut, Self::Exports];
+    const ALL: [Self; 6] = [
+        Self::Requests,
+        Self::Questions,
+        Self::BytesIn,
+        Self::RowsOut,
+        Self::Exports,
+        Self::Failures,
+    ];
+
+    /// Returns whether there is such a limit of a principal, a tenant or an address.
+    fn is_of(self, of: LimitOf) -> bool {
+        match of {
+            LimitOf::Principal => self != Self::Failures,
+            LimitOf::Tenant => !matches!(self, Self::Exports | Self::Failures),
+            LimitOf::Address => self == Self::Failures,
+        }
+    }
 
     fn name(self) -> &'static str {
         match self {
@@ -51,6 +71,7 @@ impl LimitKind {
             Self::BytesIn => "bytes-in",
             Self::RowsOut => "rows-out",
             Self::Exports => "exports",
+            Self::Failures => "failures",
         }
     }
 }
@@ -73,7 +94,7 @@ impl LimitReached {
 
     /// Returns the error of a call that is refused for it. As a conversion it would leave the kind
     /// of other errors to be guessed.
-    pub(super) fn into_error(self) -> Error {
+    pub(in crate::api) fn into_error(self) -> Error {
         Error::new(ErrorKind::Unavailable, self.words()).because(self)
     }
 
@@ -108,8 +129,7 @@ impl RefusalCounts {
         for of in LimitOf::ALL {
             for kind in LimitKind::ALL {
                 let count = self.0[of as usize][kind as usize].load(Ordering::Relaxed);
-                // There is no such limit of a tenant.
-                if (of, kind) != (LimitOf::Tenant, LimitKind::Exports) {
+                if kind.is_of(of) {
                     all.push((of.name(), kind.name(), count));
                 }
             }

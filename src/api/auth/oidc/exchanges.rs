@@ -19,15 +19,23 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// provider takes a code once, whatever is remembered here.
 const ATTEMPTS_MAX: usize = 10_000;
 
+/// The attempts that have had their turn, by the hashes of their states, the oldest first.
+#[derive(Default)]
+struct HadTurns {
+    known: HashSet<[u8; 32]>,
+    order: VecDeque<[u8; 32]>,
+}
+
 /// The exchanges that are under way, and the attempts that have had theirs.
 pub(super) struct Exchanges {
     turns: Semaphore,
     patience: Duration,
     of_addresses: NamedPlaces,
-    had: Mutex<(HashSet<[u8; 32]>, VecDeque<[u8; 32]>)>,
+    had: Mutex<HadTurns>,
 }
 
 /// The turn of an attempt.
+#[derive(Debug)]
 pub(super) struct ExchangeTurn<'a> {
     _turn: SemaphorePermit<'a>,
     _of_address: Option<NamedPlace>,
@@ -71,7 +79,7 @@ impl Exchanges {
     fn note(&self, state: &str) -> bool {
         let attempt: [u8; 32] = Sha256::digest(state.as_bytes()).into();
         let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
-        let (known, order) = &mut *had;
+        let HadTurns { known, order } = &mut *had;
         if !known.insert(attempt) {
             return false;
         }
@@ -94,7 +102,7 @@ mod tests {
         let exchanges = Exchanges::new();
         let mut bogus = Vec::new();
         for number in 0..EXCHANGES_MAX {
-            bogus.push(exchanges.turn(&number.to_string(), None).await.ok().expect("a turn"));
+            bogus.push(exchanges.turn(&number.to_string(), None).await.expect("a turn"));
         }
         let mut honest = Box::pin(exchanges.turn("honest", None));
         assert!(futures::poll!(&mut honest).is_pending(), "it waits");
@@ -120,6 +128,6 @@ mod tests {
             assert!(exchanges.note(&number.to_string()));
         }
         let had = exchanges.had.lock().expect("a lock");
-        assert_eq!((had.0.len(), had.1.len()), (ATTEMPTS_MAX, ATTEMPTS_MAX));
+        assert_eq!((had.known.len(), had.order.len()), (ATTEMPTS_MAX, ATTEMPTS_MAX));
     }
 }

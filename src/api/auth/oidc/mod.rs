@@ -20,7 +20,7 @@ pub(super) use sign_in::routes;
 
 use super::CallRefusal;
 use crate::access::{
-    Caller, Directory, ExpectedClaims, JwtPurpose, JwtRefusal, Person, PersonRefusal,
+    Caller, CallerBasis, Directory, ExpectedClaims, JwtPurpose, JwtRefusal, Person, PersonRefusal,
     UnverifiedJwt, is_jwt,
 };
 use crate::error::Result;
@@ -121,8 +121,10 @@ impl OidcProvider {
         })?;
         let person = jwt.verify(&known.keys, &self.expected(JwtPurpose::Request), now);
         let person = person.map_err(refused)?;
-        directory
-            .by_person(&person)
+        let caller = directory.by_person(&person);
+        let basis = CallerBasis { until: jwt.until(), ..CallerBasis::default() };
+        caller
+            .map(|caller| caller.standing_on(basis))
             .map_err(|refusal| CallRefusal::unauthorized(words(&person, refusal)))
     }
 

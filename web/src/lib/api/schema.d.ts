@@ -858,6 +858,7 @@ export interface components {
         Caller: {
             certificates?: string[];
             credentials: boolean;
+            disabled?: boolean;
             /** Format: date-time */
             from?: string;
             /** @description whom it stands for at the OpenID provider */
@@ -1317,6 +1318,7 @@ export interface components {
         };
         NewPrincipal: {
             certificates?: string[];
+            disabled?: boolean;
             /** Format: date-time */
             from?: string;
             /** @description whom it stands for at the OpenID provider */
@@ -1453,6 +1455,7 @@ export interface components {
         };
         Principal: {
             certificates?: string[];
+            disabled?: boolean;
             /** Format: date-time */
             from?: string;
             /** @description whom it stands for at the OpenID provider */
@@ -1511,6 +1514,7 @@ export interface components {
         };
         PrincipalChange: {
             certificates?: string[] | null;
+            disabled?: boolean | null;
             from?: string | null;
             identities?: string[] | null;
             limits?: {
