@@ -1,4 +1,5 @@
-//! What a caller stands on besides its principal and its token: a session, or a token of a provider.
+//! What a caller stands on besides its principal and its token: a session, or a token of a
+//! provider.
 
 use crate::event::Timestamp;
 use std::sync::Arc;

@@ -138,7 +138,8 @@ impl<'a> UnverifiedJwt<'a> {
         self.kid.as_deref()
     }
 
-    /// Returns until when the token is accepted, by what it says; it says so truly if it is verified.
+    /// Returns until when the token is accepted, by what it says; it says so truly if it is
+    /// verified.
     pub fn until(&self) -> Option<Timestamp> {
         #[derive(Deserialize)]
         struct Expiry {
