@@ -462,7 +462,13 @@ mod tests {
             let li = li(disabled);
             let principals = [("li", &li), ("readers", &readers)];
             let tokens = [("t", &record, Some(&hash[..]))];
-            let directory = Directory::of(KEY, principals, tokens, &Directory::default());
+            let directory = Directory::of(
+                KEY,
+                principals,
+                tokens,
+                &Relationships::default(),
+                &Directory::default(),
+            );
             let by = |subject, email| {
                 directory.by_person(&person(subject, email)).map(|caller| caller.name().to_owned())
             };
@@ -486,7 +492,8 @@ mod tests {
             "identities": ["oidc:email:li@example.com"] });
         let li = li(false);
         let principals = [("li", &li), ("one", &one)];
-        let directory = Directory::of(KEY, principals, [], &Directory::default());
+        let directory =
+            Directory::of(KEY, principals, [], &Relationships::default(), &Directory::default());
         let both = directory.by_person(&person("2", Some("li@example.com"))).err();
         assert_eq!(both, Some(PersonRefusal::Disabled));
         assert!(directory.of_identity("oidc:sub:1").is_some());

@@ -59,7 +59,7 @@ pub struct Principal {
     pub manager: Option<String>,
     /// Whether its partner is a distributor, who alone may read the records of quotas by the API of
     /// the partner centre.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub distributor: bool,
     /// The authoritative tenants that it may deliver records to: these move relationships.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -259,10 +259,6 @@ fn is_certificate_name(name: &str) -> bool {
 /// Returns whether a permission changes something of a tenant.
 fn writes_to_tenants(permission: Permission) -> bool {
     !matches!(permission, Permission::Read | Permission::Export) && is_of_tenants(permission)
-}
-
-fn is_false(flag: &bool) -> bool {
-    !*flag
 }
 
 /// Returns whether a permission is one for named tenants.

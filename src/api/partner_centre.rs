@@ -6,7 +6,7 @@
 //! `{"error_code", "error_msg"}`.
 
 use super::App;
-use super::error::status_of;
+use super::error::ApiError;
 use super::refusal::Refusal;
 use super::trail::AnswerRows;
 use crate::access::Caller;
@@ -80,10 +80,12 @@ impl From<Error> for PartnerCentreError {
 
 impl IntoResponse for PartnerCentreError {
     fn into_response(self) -> Response {
-        let (status, detail) = (status_of(self.0.kind()), self.0.to_string());
-        let mut response = Refusal::at(RECORDS, status, &detail, None).into_response();
-        if self.0.kind() == ErrorKind::Unavailable {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(1));
+        let detail = self.0.to_string();
+        // The native answer has the status of the kind, and says when to try again.
+        let native = ApiError::from(self.0).into_response();
+        let mut response = Refusal::at(RECORDS, native.status(), &detail, None).into_response();
+        if let Some(seconds) = native.headers().get(header::RETRY_AFTER) {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.clone());
         }
         response
     }
@@ -111,8 +113,11 @@ async fn quota_records(
     caller: Caller,
     pairs: Pairs,
 ) -> Result<Response, PartnerCentreError> {
-    let answer = app.ask(move |engine, budget| answer(engine, &caller, &pairs, budget)).await?;
+    let place = app.limits.place(&caller, &["*"]).await?;
+    let asked = app.ask(&place, move |engine, budget| answer(engine, &caller, &pairs, budget));
+    let answer = asked.await?;
     let rows = AnswerRows(answer.records.len() as u64);
+    place.gave(rows.0);
     let mut response = Json(answer).into_response();
     response.extensions_mut().insert(rows);
     Ok(response)
