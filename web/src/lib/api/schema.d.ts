@@ -453,6 +453,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/relationships": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which partner sees the events of which customer or reseller, when, and on what evidence */
+        get: operations["relationships"];
+        put?: never;
+        /** Record a relationship */
+        post: operations["create_relationship"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relationships/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change the period or the tenants of a relationship; null opens its end */
+        patch: operations["change_relationship"];
+        trace?: never;
+    };
+    "/api/v1/relationships/{id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put in force what waits */
+        post: operations["confirm_relationship"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relationships/{id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take back what waits or, if nothing does, the relationship */
+        post: operations["withdraw_relationship"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/retention": {
         parameters: {
             query?: never;
@@ -597,7 +666,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** The settings of a tenant */
+        get: operations["tenant"];
         put?: never;
         post?: never;
         delete?: never;
@@ -856,9 +926,12 @@ export interface components {
             version: number;
         };
         Caller: {
+            /** @description tenants that are evidence of relationships, which it may deliver to */
+            authoritative?: string[];
             certificates?: string[];
             credentials: boolean;
             disabled?: boolean;
+            distributor?: boolean;
             /** Format: date-time */
             from?: string;
             /** @description whom it stands for at the OpenID provider */
@@ -869,10 +942,14 @@ export interface components {
                 requests?: number;
                 rows_out?: number;
             };
+            /** @description of the partner: it sees the customers of this manager alone */
+            manager?: string;
             masks?: {
                 [key: string]: string;
             };
             name: string;
+            /** @description it sees what the relationships of this partner show */
+            partner?: string;
             /** @description the principal, if it stands for several people and this is one of them */
             principal?: string;
             roles: ("ingest" | "reader" | "auditor" | "tenant_administrator" | "system_administrator" | "security_administrator" | "audit_administrator")[];
@@ -1317,8 +1394,11 @@ export interface components {
             secret: string;
         };
         NewPrincipal: {
+            /** @description tenants that are evidence of relationships, which it may deliver to */
+            authoritative?: string[];
             certificates?: string[];
             disabled?: boolean;
+            distributor?: boolean;
             /** Format: date-time */
             from?: string;
             /** @description whom it stands for at the OpenID provider */
@@ -1329,6 +1409,8 @@ export interface components {
                 requests?: number;
                 rows_out?: number;
             };
+            /** @description of the partner: it sees the customers of this manager alone */
+            manager?: string;
             masks?: {
                 /** @enum {string} */
                 access_key_id?: "hide" | "hash" | "last4";
@@ -1368,9 +1450,22 @@ export interface components {
                 tracker_name?: "hide" | "hash" | "last4";
             };
             name: string;
+            /** @description it sees what the relationships of this partner show */
+            partner?: string;
             roles: ("ingest" | "reader" | "auditor" | "tenant_administrator" | "system_administrator" | "security_administrator" | "audit_administrator")[];
             /** @description a filter: only events that match are seen */
             rows?: Record<string, never>;
+            tenants: string[];
+            /** Format: date-time */
+            to?: string;
+        };
+        NewRelationship: {
+            customer?: string;
+            /** Format: date-time */
+            from: string;
+            manager?: string;
+            partner: string;
+            reseller?: string;
             tenants: string[];
             /** Format: date-time */
             to?: string;
@@ -1454,8 +1549,11 @@ export interface components {
             version: number;
         };
         Principal: {
+            /** @description tenants that are evidence of relationships, which it may deliver to */
+            authoritative?: string[];
             certificates?: string[];
             disabled?: boolean;
+            distributor?: boolean;
             /** Format: date-time */
             from?: string;
             /** @description whom it stands for at the OpenID provider */
@@ -1466,6 +1564,8 @@ export interface components {
                 requests?: number;
                 rows_out?: number;
             };
+            /** @description of the partner: it sees the customers of this manager alone */
+            manager?: string;
             masks?: {
                 /** @enum {string} */
                 access_key_id?: "hide" | "hash" | "last4";
@@ -1505,6 +1605,8 @@ export interface components {
                 tracker_name?: "hide" | "hash" | "last4";
             };
             name: string;
+            /** @description it sees what the relationships of this partner show */
+            partner?: string;
             roles: ("ingest" | "reader" | "auditor" | "tenant_administrator" | "system_administrator" | "security_administrator" | "audit_administrator")[];
             /** @description a filter: only events that match are seen */
             rows?: Record<string, never>;
@@ -1513,8 +1615,10 @@ export interface components {
             to?: string;
         };
         PrincipalChange: {
+            authoritative?: string[] | null;
             certificates?: string[] | null;
             disabled?: boolean | null;
+            distributor?: boolean | null;
             from?: string | null;
             identities?: string[] | null;
             limits?: {
@@ -1523,6 +1627,7 @@ export interface components {
                 requests?: number;
                 rows_out?: number;
             } | null;
+            manager?: string | null;
             masks?: {
                 /** @enum {string} */
                 access_key_id?: "hide" | "hash" | "last4";
@@ -1561,6 +1666,7 @@ export interface components {
                 /** @enum {string} */
                 tracker_name?: "hide" | "hash" | "last4";
             } | null;
+            partner?: string | null;
             roles?: ("ingest" | "reader" | "auditor" | "tenant_administrator" | "system_administrator" | "security_administrator" | "audit_administrator")[] | null;
             rows?: Record<string, never> | null;
             tenants?: string[] | null;
@@ -1642,6 +1748,56 @@ export interface components {
             regex?: string | string[];
             same_as?: string | string[];
             starts_with?: string | string[];
+        };
+        Relationship: {
+            contradicts: components["schemas"]["RelationshipEvidence"][];
+            customer?: string;
+            evidence: components["schemas"]["RelationshipEvidence"][];
+            /** Format: date-time */
+            from: string;
+            id: string;
+            manager?: string;
+            missing: ("administrator" | "snapshot" | "cooperation_trace" | "coupon_recall" | "coupon_mode_switch" | "account_retrieval" | "budget_deletion")[];
+            partner: string;
+            reseller?: string;
+            /** @enum {string} */
+            state: "recorded" | "waiting" | "withdrawn";
+            tenants: string[];
+            /** Format: date-time */
+            to?: string;
+            waiting?: {
+                /** Format: date-time */
+                from: string;
+                /** Format: date-time */
+                to?: string;
+            };
+        };
+        RelationshipChange: {
+            /** Format: date-time */
+            from?: string;
+            tenants?: string[];
+            to?: string | null;
+        };
+        RelationshipEvidence: {
+            /** Format: date-time */
+            at: string;
+            by?: string;
+            /** @enum {string} */
+            effect: "moved" | "agrees" | "waits" | "contradicts" | "alone";
+            /** @enum {string} */
+            kind: "administrator" | "snapshot" | "cooperation_trace" | "coupon_recall" | "coupon_mode_switch" | "account_retrieval" | "budget_deletion";
+            /** Format: date-time */
+            known: string;
+            /** Format: date-time */
+            not_after?: string;
+            /** @enum {string} */
+            says: "began" | "ended" | "may_have_ended" | "switched";
+            tenant?: string;
+            trace_id?: string;
+        };
+        Relationships: {
+            next: string | null;
+            relationships: components["schemas"]["Relationship"][];
         };
         RetentionChange: {
             days?: number | "forever";
@@ -1814,11 +1970,25 @@ export interface components {
             };
         };
         TenantChanged: {
+            authoritative?: boolean;
+            customers?: string[];
+            partners?: string[];
             tenant: string;
             /** @enum {string} */
             undated: "accept" | "refuse";
         };
         TenantSettings: {
+            authoritative?: boolean;
+            customers?: string[];
+            partners?: string[];
+            /** @enum {string} */
+            undated?: "accept" | "refuse";
+        };
+        TenantSettingsShown: {
+            authoritative: boolean;
+            customers: string[];
+            partners: string[];
+            tenant: string;
             /** @enum {string} */
             undated: "accept" | "refuse";
         };
@@ -7087,6 +7257,581 @@ export interface operations {
             };
         };
     };
+    relationships: {
+        parameters: {
+            query?: {
+                /** @description those of a partner */
+                partner?: string;
+                /** @description those about a customer */
+                customer?: string;
+                /** @description those about a reseller */
+                reseller?: string;
+                /** @description those of a manager */
+                manager?: string;
+                /** @description those in force at a moment */
+                at?: string;
+                /** @description those in a state */
+                state?: "recorded" | "waiting" | "withdrawn";
+                /** @description how many */
+                limit?: number;
+                /** @description where to continue: `next` of the page before */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Relationships"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a credential is missing, or is none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the caller may not do or see this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is nothing of that name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the address is too long: ask by POST */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the head of the request is too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_relationship: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRelationship"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Relationship"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a credential is missing, or is none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the caller may not do or see this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is nothing of that name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the pair has a period that overlaps */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the address is too long: ask by POST */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the head of the request is too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_relationship: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the relationship */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RelationshipChange"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Relationship"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a credential is missing, or is none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the caller may not do or see this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is no such relationship */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is nothing to do, or a period overlaps */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it has changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the address is too long: ask by POST */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the head of the request is too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    confirm_relationship: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the relationship */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Relationship"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a credential is missing, or is none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the caller may not do or see this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is no such relationship */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is nothing to do, or a period overlaps */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it has changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the address is too long: ask by POST */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the head of the request is too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw_relationship: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the relationship */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Relationship"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a credential is missing, or is none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the caller may not do or see this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is no such relationship */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is nothing to do, or a period overlaps */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it has changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the address is too long: ask by POST */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the head of the request is too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     retention: {
         parameters: {
             query?: never;
@@ -8111,6 +8856,101 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Tenants"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a credential is missing, or is none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the caller may not do or see this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is nothing of that name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the address is too long: ask by POST */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the head of the request is too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the tenant */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantSettingsShown"];
                 };
             };
             /** @description a parameter is wrong, and named */
