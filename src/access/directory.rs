@@ -88,7 +88,8 @@ const USED_STEP_MS: i64 = 1_000;
 
 impl Directory {
     /// Reads principals and tokens, given with their keys in the store, bodies, and the tokens'
-    /// hashes, and what the relationships `known` show them. `earlier` is the directory before the change that made this reading necessary.
+    /// hashes, and what the relationships `known` show them. `earlier` is the directory before the
+    /// change that made this reading necessary.
     ///
     /// A record that this version cannot read lets nobody in; it is logged.
     pub fn of<'a>(

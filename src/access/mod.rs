@@ -41,7 +41,7 @@ pub use mask::{Mask, Masks, maskable};
 pub use person::{Person, PersonRefusal};
 pub use principal::{Grant, Principal, check_name};
 pub use relationship::{
-    Evidence, EvidenceEffect, EvidenceKind, Related, Relationship, RelationshipState,
+    EvidenceEffect, EvidenceKind, Related, Relationship, RelationshipEvidence, RelationshipState,
     Relationships, Says, Statement, Subject, TenantStanding, WaitingChange, check_party, weigh,
 };
 pub use role::{Permission, Role};

@@ -128,11 +128,11 @@ async fn give_token(
     let password = wish.auth.identity.password.as_ref();
     let shown = password.map_or("", |password| password.user.password.as_str());
     app.limits.check_failures(address, shown).map_err(LimitReached::into_error)?;
-    let shown = shown_by(&app, &wish.auth.identity, now);
-    if shown.as_ref().is_err_and(|error| error.0 == StatusCode::UNAUTHORIZED) {
-        app.limits.note_failure(address).map_err(LimitReached::into_error)?;
+    let found = shown_by(&app, &wish.auth.identity, now);
+    if found.as_ref().is_err_and(|error| error.0 == StatusCode::UNAUTHORIZED) {
+        app.limits.note_failure(address, shown).map_err(LimitReached::into_error)?;
     }
-    let (caller, method) = shown?;
+    let (caller, method) = found?;
     let project = wish.auth.scope.project.and_then(|project| project.id.or(project.name));
     let is_own = |project: &String| caller.deliverable().is_none_or(|own| own.contains(project));
     if !project.as_ref().is_none_or(is_own) {

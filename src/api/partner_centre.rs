@@ -1,5 +1,6 @@
 //! The API of Huawei Cloud's partner centre, as far as its clients ask about operations:
-//! `GET /v2/partners/coupon-quotas/records` (`ListCouponQuotasRecords` of huaweicloudsdkbss 3.1.219).
+//! `GET /v2/partners/coupon-quotas/records`, the `ListCouponQuotasRecords` of huaweicloudsdkbss
+//! 3.1.219.
 //!
 //! Only a distributor may ask, as there: a principal whose partner is one. What it is answered are
 //! the records of grants and recalls of quotas in its tenants, as they were received. Errors are

@@ -1,5 +1,5 @@
-//! `/api/v1/relationships`: which partner sees the events of which customer or reseller, when, and on
-//! what evidence.
+//! `/api/v1/relationships`: which partner sees the events of which customer or reseller, when, and
+//! on what evidence.
 //!
 //! The command line makes the same calls through [`RelationshipCall`].
 

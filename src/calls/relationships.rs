@@ -1,5 +1,5 @@
-//! Calls about relationships: which partner sees the events of which customer or reseller, when, and
-//! on what evidence.
+//! Calls about relationships: which partner sees the events of which customer or reseller, when,
+//! and on what evidence.
 
 use super::params::{Pairs, segment};
 use super::policy::undated;

@@ -11,10 +11,10 @@ use serde_json::{Map, Value as Json, json};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A relationship lets the principals of a partner see the events of some tenants that name a customer
-(or, for a distributor, a reseller), if they happened within its period; also after it ended. Events
-of tenants that are authoritative (annals tenant set) move relationships too; what would show more of
-the past waits until it is confirmed here.
+A relationship lets the principals of a partner see the events of some tenants that name a
+customer (or, for a distributor, a reseller), if they happened within its period; also after it
+ended. Events of tenants that are authoritative (annals tenant set) move relationships too; what
+would show more of the past waits until it is confirmed here.
 
 Examples:
   annals relation create --data ./audit --partner p1 --customer c7 --tenant distributor \

@@ -3,7 +3,7 @@
 
 use super::access::put;
 use crate::access::{
-    Caller, Evidence, Relationship, RelationshipState, Relationships, Says, Statement,
+    Caller, Relationship, RelationshipEvidence, RelationshipState, Relationships, Says, Statement,
     TenantStanding, check_party, check_producer, weigh,
 };
 use crate::engine::Engine;
@@ -43,7 +43,8 @@ impl Engine {
         let now = self.shared.clock.now();
         let says = if stated.to.is_some() { Says::Ended } else { Says::Began };
         let at = stated.to.unwrap_or(stated.from);
-        stated.evidence = vec![Evidence::of_administrator(caller.name(), says, at, now)];
+        stated.evidence =
+            vec![RelationshipEvidence::of_administrator(caller.name(), says, at, now)];
         let mut made = stated.clone();
         let shown = json!(stated);
         let deed = deed("createRelationship", &stated.partner, shown);
@@ -75,7 +76,12 @@ impl Engine {
         if after != *before {
             let says = if after.to.is_some() { Says::Ended } else { Says::Began };
             let at = after.to.unwrap_or(after.from);
-            after.evidence.push(Evidence::of_administrator(caller.name(), says, at, now));
+            after.evidence.push(RelationshipEvidence::of_administrator(
+                caller.name(),
+                says,
+                at,
+                now,
+            ));
         }
         let deed = Deed {
             resource_id: Some(id),

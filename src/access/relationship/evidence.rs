@@ -65,7 +65,7 @@ pub enum EvidenceEffect {
 /// Something that was said of a relationship.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Evidence {
+pub struct RelationshipEvidence {
     /// Where it comes from.
     pub kind: EvidenceKind,
     /// What it says.
@@ -92,7 +92,7 @@ pub struct Evidence {
     pub effect: EvidenceEffect,
 }
 
-impl Evidence {
+impl RelationshipEvidence {
     /// Returns what an administrator says.
     pub fn of_administrator(name: &str, says: Says, at: Timestamp, known: Timestamp) -> Self {
         Self {

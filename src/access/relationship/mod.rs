@@ -14,7 +14,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
-pub use evidence::{Evidence, EvidenceEffect, EvidenceKind, Says};
+pub use evidence::{EvidenceEffect, EvidenceKind, RelationshipEvidence, Says};
 pub use rules::weigh;
 pub use shares::Related;
 pub use statement::Statement;
@@ -56,7 +56,7 @@ impl Subject {
 pub enum RelationshipState {
     /// It is: its period is what the partner sees.
     Recorded,
-    /// It was stated against what is recorded, and shows nothing until an administrator confirms it.
+    /// It was stated against what is recorded, and shows nothing until it is confirmed.
     Waiting,
     /// An administrator has taken it back: it shows nothing.
     Withdrawn,
@@ -107,7 +107,7 @@ pub struct Relationship {
     pub waiting: Option<WaitingChange>,
     /// What it stands on.
     #[serde(default)]
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<RelationshipEvidence>,
 }
 
 impl Relationship {

@@ -10,7 +10,7 @@
 //! **Invariant:** apart from first and second periods, no evidence adds a moment to what a partner
 //! sees.
 
-use super::evidence::{Evidence, EvidenceEffect, EvidenceKind, OF_AN_END, Says};
+use super::evidence::{EvidenceEffect, EvidenceKind, OF_AN_END, RelationshipEvidence, Says};
 use super::statement::Statement;
 use super::{Relationship, RelationshipState, Subject, WaitingChange};
 use crate::event::{DAY_MS, Timestamp};
@@ -60,8 +60,8 @@ struct Weighing<'a> {
 type Changed = Vec<Option<Relationship>>;
 
 impl<'a> Weighing<'a> {
-    fn evidence(&self, effect: EvidenceEffect) -> Evidence {
-        Evidence {
+    fn evidence(&self, effect: EvidenceEffect) -> RelationshipEvidence {
+        RelationshipEvidence {
             kind: self.said.kind,
             says: self.said.says,
             at: self.said.at,
@@ -93,8 +93,9 @@ impl<'a> Weighing<'a> {
     ) -> Option<Relationship> {
         let mut changed = known.clone();
         change(&mut changed);
-        let same =
-            |evidence: &&Evidence| evidence.kind == self.said.kind && evidence.effect == effect;
+        let same = |evidence: &&RelationshipEvidence| {
+            evidence.kind == self.said.kind && evidence.effect == effect
+        };
         if changed == *known && known.evidence.iter().filter(same).count() >= KEPT_OF_A_KIND {
             return None;
         }
@@ -193,7 +194,7 @@ impl<'a> Weighing<'a> {
     /// may have been it.
     fn earliest_end(&self, known: &Relationship) -> Timestamp {
         let at = self.said.at;
-        let is_of_it = |evidence: &&Evidence| {
+        let is_of_it = |evidence: &&RelationshipEvidence| {
             evidence.says == Says::MayHaveEnded
                 && evidence.at >= known.from
                 && (evidence.at.millis() - at.millis()).abs() <= SAME_END_MS
@@ -251,8 +252,8 @@ impl Relationship {
 
     /// Returns the evidence that says something else than what is recorded: what contradicts, and a
     /// change of mode at the time of the end.
-    pub fn contradicting(&self) -> impl Iterator<Item = &Evidence> {
-        let at_the_end = |evidence: &Evidence| {
+    pub fn contradicting(&self) -> impl Iterator<Item = &RelationshipEvidence> {
+        let at_the_end = |evidence: &RelationshipEvidence| {
             let apart = |to: Timestamp| (to.millis() - evidence.at.millis()).abs();
             self.to.is_some_and(|to| apart(to) <= SAME_END_MS)
         };

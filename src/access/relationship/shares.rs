@@ -19,7 +19,7 @@ pub struct Related {
 }
 
 /// A period, and the tenants that are seen in it.
-type Frame = (Option<Timestamp>, Option<Timestamp>, BTreeSet<String>);
+type SharedPeriod = (Option<Timestamp>, Option<Timestamp>, BTreeSet<String>);
 
 impl Related {
     /// Gathers what the principals of a partner see or, if one is named, those of a manager within
@@ -30,8 +30,8 @@ impl Related {
         known: &Relationships,
     ) -> Self {
         // Those with the same period and tenants are asked for at once.
-        let mut named: BTreeMap<Frame, Vec<String>> = BTreeMap::new();
-        let mut whole: BTreeSet<Frame> = BTreeSet::new();
+        let mut named: BTreeMap<SharedPeriod, Vec<String>> = BTreeMap::new();
+        let mut whole: BTreeSet<SharedPeriod> = BTreeSet::new();
         for relationship in known.all() {
             if relationship.state != RelationshipState::Recorded {
                 continue;
@@ -56,7 +56,7 @@ impl Related {
         let tenants = tenants.collect();
         let own = (!own.is_empty())
             .then(|| condition(Field::Tenant, Test::OneOf(own.iter().cloned().collect())));
-        let of_ids = |(frame, ids): (Frame, Vec<String>)| {
+        let of_ids = |(frame, ids): (SharedPeriod, Vec<String>)| {
             share(frame, Some(condition(Field::RelatedIds, Test::OneOf(ids))))
         };
         let whole = whole.into_iter().map(|frame| share(frame, None));
@@ -84,7 +84,7 @@ impl Related {
 
 /// Returns the clause of a period: the events of its tenants, or those of them that satisfy another
 /// one.
-fn share((from, to, tenants): Frame, of_rows: Option<Clause>) -> Clause {
+fn share((from, to, tenants): SharedPeriod, of_rows: Option<Clause>) -> Clause {
     let tenants = condition(Field::Tenant, Test::OneOf(tenants.into_iter().collect()));
     let period = condition(Field::Time, Test::During(from, to));
     Clause::All([Some(tenants), Some(period), of_rows].into_iter().flatten().collect())

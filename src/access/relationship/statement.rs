@@ -8,7 +8,7 @@
 //! | `applyUnbindOrSwitchCooperation` of CTS | as requested: may have ended, or its mode changed |
 //! | `switchModeRecallCoupon` | its mode changed |
 //! | `associateCustomer`, `associateReseller`, `assignManager` | began at `associated_on` |
-//! | `disassociateCustomer`, `disassociateReseller`, `unassignManager` | ended at `not_before` at the earliest |
+//! | `disassociateCustomer`, `disassociateReseller`, `unassignManager` | ended at `not_before` |
 //! | `switchAssociation` | its mode changed |
 //!
 //! The last three rows are native events of resource type `relationship`, whose `details` name the

@@ -21,7 +21,7 @@ impl App {
         };
         // One that has ended was guessed by nobody.
         if matches!(refusal, TokenRefusal::Mistyped | TokenRefusal::Unknown) {
-            self.limits.note_failure(address).map_err(CallRefusal::limited)?;
+            self.limits.note_failure(address, token).map_err(CallRefusal::limited)?;
         }
         Err(CallRefusal::unauthorized(match refusal {
             TokenRefusal::Mistyped => "the token is mistyped or cut off: its checksum is wrong",

@@ -108,8 +108,8 @@ impl App {
             let outcome = self.engine.submit(batch, source, request).await;
             drop(body.taken);
             let outcome = outcome?;
-            // Only now are the events durable that are the evidence. If this fails, the sender sends
-            // them again.
+            // Only now are the events durable that are the evidence. If this fails, the sender
+            // sends them again.
             if !said.is_empty() {
                 let caller = caller.clone();
                 self.run(move |engine| engine.hear(&caller, &said)).await?;

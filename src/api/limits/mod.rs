@@ -224,12 +224,17 @@ impl UsedLimits {
         checked.map_err(|reached| self.refusals.count(reached))
     }
 
-    /// Notes that a sign-in from an address failed.
+    /// Notes that a sign-in from an address failed. What nobody can guess is no guess: a program
+    /// with a token that was withdrawn is told so for as long as it tries.
     ///
     /// # Errors
     /// There were too many before this one: it is said in its place.
-    pub(super) fn note_failure(&self, address: Option<IpAddr>) -> Result<(), LimitReached> {
-        let Some(address) = address else { return Ok(()) };
+    pub(super) fn note_failure(
+        &self,
+        address: Option<IpAddr>,
+        token: &str,
+    ) -> Result<(), LimitReached> {
+        let Some(address) = address.filter(|_| !is_generated(token)) else { return Ok(()) };
         // What is held back does not count: it would be held back for ever.
         self.failures.check(address).map_err(|reached| self.refusals.count(reached))?;
         self.failures.note(address);

@@ -67,6 +67,7 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     add_principals(add);
     add_tokens(add);
     add_access_keys(add);
+    super::relationships::add_paths(add);
 }
 
 /// Signing in at an OpenID provider.
@@ -278,6 +279,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
         ("SignIn", object(&[("token", json!({ "type": "string", "maxLength": 1024 }))], &[])),
     ];
     schemas.extend(access_key_schemas());
+    schemas.extend(super::relationships::schemas());
     schemas
 }
 

@@ -40,10 +40,9 @@ pub fn document() -> OpenApi {
         .into_iter()
         .chain(screen::schemas())
         .chain(access::schemas())
-        .chain(relationships::schemas())
         .map(|(name, schema)| (name.to_owned(), schema))
         .collect();
-    let document = json!({
+    serde_json::from_value(json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Annals", "version": env!("CARGO_PKG_VERSION"),
@@ -55,8 +54,8 @@ pub fn document() -> OpenApi {
             "securitySchemes": access::schemes() },
         // A server without principals asks for none.
         "security": access::accepted(),
-    });
-    serde_json::from_value(document).expect("the document is OpenAPI, a test says")
+    }))
+    .expect("the document is OpenAPI, a test says")
 }
 
 fn paths() -> Map<String, Json> {
@@ -101,11 +100,8 @@ fn paths() -> Map<String, Json> {
         operation("fields", "The table of fields", &json!([]), None, &json_answer("Fields")),
     );
     quarantine::add_paths(&mut add);
-    let name = json!([query(
-        "name",
-        &json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$" }),
-        "the backup's directory, below the server's"
-    )]);
+    let directory = json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,100}$" });
+    let name = json!([query("name", &directory, "the backup's directory, below the server's")]);
     add(
         "/api/v1/backups",
         "post",
@@ -120,7 +116,6 @@ fn paths() -> Map<String, Json> {
     policy::add_paths(&mut add);
     screen::add_paths(&mut add);
     access::add_paths(&mut add);
-    relationships::add_paths(&mut add);
     for path in ["/livez", "/readyz"] {
         add(path, "get", operation(&path[1..], "Health", &json!([]), None, &json_answer("Health")));
     }
