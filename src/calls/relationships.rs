@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many relationships a page has unless it is said otherwise, and at most.
 const PAGE: usize = 200;
@@ -220,7 +220,7 @@ fn list(engine: &Engine, caller: &Caller, pairs: &Pairs) -> Result<Json> {
     pairs.only(PARAMETERS)?;
     let state = pairs.one("state")?.map(|state| {
         serde_json::from_value(state.into())
-            .map_err(|_| Error::parameter("state", "is recorded, waiting or withdrawn"))
+            .map_err(|_| Error::parameter("state", "is recorded, waiting, withdrawn or unmatched"))
     });
     let mut parties = ["partner", "customer", "reseller", "manager"].map(|name| (name, None));
     for (name, wanted) in &mut parties {
@@ -237,18 +237,23 @@ fn list(engine: &Engine, caller: &Caller, pairs: &Pairs) -> Result<Json> {
     }
     let after = pairs.one("after")?.unwrap_or_default();
     let known = engine.relationships();
+    let mut whole: BTreeMap<&str, bool> = BTreeMap::new();
     let mut found = known
         .all()
         .filter(|known| known.id.as_str() > after)
-        .filter(|known| wanted.has(known) && is_visible(caller, known));
+        .filter(|known| wanted.has(known) && is_visible(caller, known, &mut whole));
     let page: Vec<Json> = found.by_ref().take(limit).map(|known| shown(known)).collect();
     let next = found.next().and_then(|_| page.last()).map(|last| last["id"].clone());
     Ok(json!({ "relationships": page, "next": next }))
 }
 
 /// Returns whether a caller may see a relationship: who grants access, its partner, and who sees
-/// all of its tenants.
-fn is_visible(caller: &Caller, known: &Relationship) -> bool {
+/// all of its tenants. `whole` says of which tenants that is known already.
+fn is_visible<'a>(
+    caller: &Caller,
+    known: &'a Relationship,
+    whole: &mut BTreeMap<&'a str, bool>,
+) -> bool {
     let Some(grant) = caller.grant() else { return true };
     if grant.may(Permission::ManageAccess) {
         return true;
@@ -258,11 +263,11 @@ fn is_visible(caller: &Caller, known: &Relationship) -> bool {
         let is_own = known.partner == partner || known.reseller.as_deref() == Some(partner);
         return is_own && manager.is_none_or(|manager| known.manager.as_ref() == Some(manager));
     }
-    let sees_all = |tenant: &String| {
+    let sees_all = |tenant: &str| {
         caller.check(Permission::Read, tenant).is_ok()
             && caller.scope(&[tenant]).is_ok_and(|scope| !scope.is_restricted())
     };
-    known.tenants.iter().all(sees_all)
+    known.tenants.iter().all(|tenant| *whole.entry(tenant).or_insert_with(|| sees_all(tenant)))
 }
 
 /// Returns a relationship as the API shows it: with what is missing of the evidence of its end, and

@@ -51,7 +51,7 @@ enum RelationCommand {
         #[arg(long, value_name = "TIME")]
         at: Option<String>,
         /// Only those in this state
-        #[arg(long, value_parser = ["recorded", "waiting", "withdrawn"])]
+        #[arg(long, value_parser = ["recorded", "waiting", "withdrawn", "unmatched"])]
         state: Option<String>,
     },
     /// Record one

@@ -23,6 +23,10 @@ const RELATIONSHIPS_MAX: usize = 100_000;
 const PARTIES_MAX: usize = 1_000;
 /// How many statements are weighed in one change: what it changes is one record.
 const WEIGHED_AT_ONCE: usize = 200;
+/// The most bytes of relationships in one change, whose record has at most a megabyte.
+const CHANGED_BYTES_MAX: usize = 256 << 10;
+/// How many words of administrators about one relationship are kept.
+const ADMINISTRATORS_KEPT: usize = 20;
 
 impl Engine {
     /// Returns the relationships of partners.
@@ -76,6 +80,7 @@ impl Engine {
         if after != *before {
             let says = if after.to.is_some() { Says::Ended } else { Says::Began };
             let at = after.to.unwrap_or(after.from);
+            after.forget_administrators(ADMINISTRATORS_KEPT - 1);
             after.evidence.push(RelationshipEvidence::of_administrator(
                 caller.name(),
                 says,
@@ -229,10 +234,20 @@ impl Engine {
     /// # Errors
     /// A disk that fails: the sender is told so, and sends it again.
     pub fn hear(&self, caller: &Caller, heard: &[Statement]) -> Result<()> {
-        for some in heard.chunks(WEIGHED_AT_ONCE) {
+        // What was first comes first: lists are delivered in any order.
+        let mut heard: Vec<&Statement> = heard.iter().collect();
+        heard.sort_by_key(|said| said.at);
+        let mut rest = heard.as_slice();
+        while !rest.is_empty() {
+            let mut count = rest.len().min(WEIGHED_AT_ONCE);
             self.change_recorded(&caller.actor(), |_| {
                 let now = self.shared.clock.now();
-                let changed = weighed(&self.relationships(), some, now)?;
+                let mut changed = weighed(&self.relationships(), &rest[..count], now);
+                while count > 1 && size_of_changes(&changed) > CHANGED_BYTES_MAX {
+                    count /= 2;
+                    changed = weighed(&self.relationships(), &rest[..count], now);
+                }
+                let some = &rest[..count];
                 if changed.is_empty() {
                     return Ok(None);
                 }
@@ -248,17 +263,24 @@ impl Engine {
                     .map(|(id, known)| put(RecordKind::Relationship, id, json!(known), None));
                 Ok(Some((deed.record(), changes.collect())))
             })?;
+            rest = &rest[count..];
         }
         Ok(())
     }
 }
 
-/// Weighs statements one after the other. Returns the relationships that are new or changed.
+/// Returns how many bytes of the record of a change its relationships take.
+fn size_of_changes(changed: &BTreeMap<String, Relationship>) -> usize {
+    changed.values().map(|known| json!(known).to_string().len()).sum()
+}
+
+/// Weighs statements one after the other. Returns the relationships that are new or changed. Where
+/// there is no room for a new one, the others still change.
 fn weighed(
     known: &Relationships,
-    heard: &[Statement],
+    heard: &[&Statement],
     now: Timestamp,
-) -> Result<BTreeMap<String, Relationship>> {
+) -> BTreeMap<String, Relationship> {
     let mut changed: BTreeMap<String, Relationship> = BTreeMap::new();
     let mut made = 0;
     for said in heard {
@@ -278,24 +300,27 @@ fn weighed(
             .collect();
         for mut next in weigh(&pair, &partner, said, now) {
             if next.id.is_empty() {
-                check_room(known, made + 1)?;
+                if let Err(error) = check_room(known, made + 1) {
+                    tracing::error!(%error, "a relationship that evidence states is not recorded");
+                    continue;
+                }
                 next.id = next_id(known, made);
                 made += 1;
             }
             changed.insert(next.id.clone(), next);
         }
     }
-    Ok(changed)
+    changed
 }
 
 /// Returns the id of the next relationship after `more` others. They are never removed, so their
 /// number tells.
 fn next_id(known: &Relationships, more: usize) -> String {
-    format!("rel-{:06}", known.all().count() + more + 1)
+    format!("rel-{:06}", known.len() + more + 1)
 }
 
 fn check_room(known: &Relationships, more: usize) -> Result<()> {
-    if known.all().count() + more <= RELATIONSHIPS_MAX {
+    if known.len() + more <= RELATIONSHIPS_MAX {
         return Ok(());
     }
     Err(Error::invalid(format!("there are already {RELATIONSHIPS_MAX} relationships")))

@@ -195,7 +195,14 @@ fn evidence_of_an_authoritative_tenant_moves_a_period_and_what_widens_waits() {
     assert_eq!(days(), range(20, 50));
     stage.deliver(&stage.collector, &[bind("b3", 5)]);
     stage.ask_admin("POST", &path("confirm"), &Json::Null);
-    assert_eq!(days(), range(5, 100), "the end is taken back, too: it is said to last since then");
+    assert_eq!(days(), range(5, 50), "an earlier beginning says nothing of the end");
+    stage.deliver(&stage.collector, &[bind("b5", 5)]);
+    assert_eq!(days(), range(5, 50));
+    stage.ask_admin("POST", &path("confirm"), &Json::Null);
+    assert_eq!(days(), range(5, 100), "it is said to last since then: the end is taken back");
+    // More evidence of the end that was taken back changes nothing.
+    stage.deliver(&stage.collector, &[unbind("u1-again", 50)]);
+    assert_eq!(days(), range(5, 100));
     let again = stage.server.call(Some(&stage.admin), "POST", &path("confirm"), Body::empty());
     assert_eq!(again.status, 409, "{}", again.text());
     // A second period.
@@ -226,6 +233,21 @@ fn evidence_of_an_authoritative_tenant_moves_a_period_and_what_widens_waits() {
         let count = stage.server.json(&stage.auditor, &path)["count"].as_u64();
         assert!(count >= Some(least), "{name}: {count:?}");
     }
+}
+
+#[test]
+fn an_end_that_comes_before_its_beginning_counts() {
+    let stage = Stage::new();
+    let partner = stage.partner("anna", &json!({ "partner": "p" }));
+    // As the vendor lists them: newest first, in one delivery and in several.
+    stage.deliver(&stage.collector, &[unbind("u2", 60), bind("b2", 40), unbind("u1", 20)]);
+    assert_eq!(stage.days(&partner, "c1"), range(40, 60));
+    stage.deliver(&stage.collector, &[unbind("u3", 90)]);
+    stage.deliver(&stage.collector, &[bind("b3", 70)]);
+    assert_eq!(stage.days(&partner, "c1"), [range(40, 60), range(70, 90)].concat());
+    let states: Vec<Json> =
+        stage.relationships().iter().map(|known| known["state"].clone()).collect();
+    assert_eq!(states, ["unmatched", "recorded", "recorded"]);
 }
 
 /// The forms in which a producer can say that customer c1 is bound to p: each with its path, its

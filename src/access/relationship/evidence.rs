@@ -60,6 +60,8 @@ pub enum EvidenceEffect {
     Contradicts,
     /// It counts only together with other evidence, of which there is none.
     Alone,
+    /// It is an end of which no period is known yet.
+    Unmatched,
 }
 
 /// Something that was said of a relationship.

@@ -60,6 +60,8 @@ pub enum RelationshipState {
     Waiting,
     /// An administrator has taken it back: it shows nothing.
     Withdrawn,
+    /// Ends that were stated of a pair before any beginning: it shows nothing.
+    Unmatched,
 }
 
 /// A change that would show more of the past, and waits for an administrator.
@@ -168,7 +170,8 @@ impl Relationship {
             }
             check_tenant(tenant).map_err(|error| error.with_parameter("tenants"))?;
         }
-        if self.to.is_some_and(|to| to <= self.from) {
+        // What ends as it begins shows nothing.
+        if self.to.is_some_and(|to| to < self.from) {
             return Err(Error::parameter("to", "must be later than from"));
         }
         Ok(())
@@ -244,6 +247,16 @@ impl Relationships {
     /// Returns all of them, in the order of ids.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Relationship>> {
         self.all.values()
+    }
+
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 
     /// Returns those about a customer or reseller.

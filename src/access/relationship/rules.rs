@@ -6,6 +6,8 @@
 //! * What would show more of the past (an earlier beginning, a later end, an end taken back, a pair
 //!   that an administrator has withdrawn) waits for an administrator.
 //! * What may be an end or a change of mode counts only together with evidence of an end.
+//! * An end that is stated before its beginning is kept, and counts when the period begins.
+//! * What an administrator has decided outlives further evidence of the same end.
 //!
 //! **Invariant:** apart from first and second periods, no evidence adds a moment to what a partner
 //! sees.
@@ -21,6 +23,10 @@ use std::collections::BTreeSet;
 const SAME_END_MS: i64 = 3 * DAY_MS;
 /// How much evidence of one kind and effect is kept: an end recalls each coupon by itself.
 const KEPT_OF_A_KIND: usize = 4;
+/// How many ends are kept that no period has yet, and how far they are apart: those of one hour are
+/// one.
+const KEPT_ENDS: usize = 64;
+const SAME_HOUR_MS: i64 = 3_600_000;
 
 /// Weighs a statement about a partner against the relationships of its pair. Returns those that
 /// change, and a new one, without an id, if one begins; nothing if the statement changes nothing.
@@ -110,7 +116,8 @@ impl<'a> Weighing<'a> {
         };
         let effect = match state {
             RelationshipState::Recorded => EvidenceEffect::Moved,
-            _ => EvidenceEffect::Waits,
+            RelationshipState::Unmatched => EvidenceEffect::Unmatched,
+            RelationshipState::Waiting | RelationshipState::Withdrawn => EvidenceEffect::Waits,
         };
         Relationship {
             id: String::new(),
@@ -127,37 +134,108 @@ impl<'a> Weighing<'a> {
         }
     }
 
+    /// Returns a period that begins now. If its end was stated before, it has it; a change that
+    /// waited because of that end is explained by it.
+    fn begun(&self) -> Changed {
+        let last = self.recorded().max_by_key(|known| known.from);
+        let mut begun = self.new_period(RelationshipState::Recorded);
+        if let Some(last) = last {
+            begun.tenants = last.tenants.clone();
+        }
+        // What is of the end of another period is not of this one.
+        let is_of_its_own = |known: &Relationship, at: Timestamp| {
+            let near = |to: Timestamp| (at.millis() - to.millis()).abs() <= SAME_END_MS;
+            known.state == RelationshipState::Recorded && known.to.is_some_and(near)
+        };
+        let ends = self.pair.iter().flat_map(|known| {
+            let stated = known.evidence.iter().filter(|evidence| {
+                evidence.says == Says::Ended && !is_of_its_own(known, evidence.at)
+            });
+            stated.map(|evidence| evidence.at)
+        });
+        begun.to = ends.filter(|at| *at > begun.from).min();
+        let explained = |known: &&&Relationship| {
+            begun.to.is_some()
+                && known.waiting.as_ref().is_some_and(|waiting| waiting.to == begun.to)
+        };
+        let explained = self.pair.iter().filter(explained).map(|known| {
+            let mut known = (*known).clone();
+            known.waiting = None;
+            Some(known)
+        });
+        let explained: Vec<_> = explained.collect();
+        explained.into_iter().chain([Some(begun)]).collect()
+    }
+
+    /// Keeps an end that no period has yet.
+    fn unmatched(&self) -> Changed {
+        let kept = |known: &&&Relationship| known.state == RelationshipState::Unmatched;
+        let Some(kept) = self.pair.iter().find(kept) else {
+            let mut kept = self.new_period(RelationshipState::Unmatched);
+            kept.to = Some(kept.from);
+            return vec![Some(kept)];
+        };
+        let is_same = |evidence: &RelationshipEvidence| {
+            let apart = self.said.at.millis() - evidence.at.millis();
+            evidence.kind == self.said.kind && (0..SAME_HOUR_MS).contains(&apart)
+        };
+        if kept.evidence.len() >= KEPT_ENDS || kept.evidence.iter().any(is_same) {
+            return Vec::new();
+        }
+        let mut kept = (*kept).clone();
+        kept.evidence.push(self.evidence(EvidenceEffect::Unmatched));
+        vec![Some(kept)]
+    }
+
+    /// Returns whether an administrator has decided about a relationship after it was known of the
+    /// end that is stated.
+    fn is_overruled(&self, known: &Relationship) -> bool {
+        let by_administrator =
+            |evidence: &RelationshipEvidence| evidence.kind == EvidenceKind::Administrator;
+        let Some(decided) = known.evidence.iter().rposition(by_administrator) else {
+            return false;
+        };
+        known.evidence[..decided].iter().any(|evidence| {
+            let apart = evidence.at.millis() - self.said.at.millis();
+            matches!(evidence.says, Says::Ended | Says::MayHaveEnded)
+                && evidence.kind != EvidenceKind::Administrator
+                && apart.abs() <= SAME_END_MS
+        })
+    }
+
     fn began(&self) -> Changed {
         let at = self.said.at;
-        if self.pair.is_empty() {
-            return vec![Some(self.new_period(RelationshipState::Recorded))];
+        let has_period = |known: &&Relationship| known.state != RelationshipState::Unmatched;
+        if !self.pair.iter().copied().any(|known| has_period(&known)) {
+            return self.begun();
         }
         if self.recorded().next().is_none() {
             // An administrator has taken all of it back, or not confirmed it yet.
-            let waits = |known: &&&Relationship| {
-                known.state == RelationshipState::Waiting && known.from == at
+            let waits = |known: &&&Relationship| known.state == RelationshipState::Waiting;
+            let Some(known) = self.pair.iter().find(waits) else {
+                return vec![Some(self.new_period(RelationshipState::Waiting))];
             };
-            return match self.pair.iter().find(waits) {
-                Some(known) => vec![self.with(known, EvidenceEffect::Agrees, |_| {})],
-                None => vec![Some(self.new_period(RelationshipState::Waiting))],
-            };
+            // Of what is stated differently, the later counts: it shows less.
+            return vec![self.with(known, EvidenceEffect::Agrees, |known| {
+                known.from = known.from.max(at);
+            })];
         }
         let not_over = |known: &&Relationship| known.to.is_none_or(|to| at < to);
         let Some(known) = self.recorded().filter(not_over).max_by_key(|known| known.from) else {
-            return vec![Some(self.new_period(RelationshipState::Recorded))];
+            return self.begun();
         };
         match known.to {
             None if known.from == at => vec![self.with(known, EvidenceEffect::Agrees, |_| {})],
             // It must have ended in between; when, is not known. Nothing more is seen than before.
-            None if known.from < at => vec![
-                self.with(known, EvidenceEffect::Contradicts, |known| known.to = Some(at)),
-                Some(Relationship {
-                    tenants: known.tenants.clone(),
-                    ..self.new_period(RelationshipState::Recorded)
-                }),
-            ],
-            _ => {
-                let waiting = WaitingChange { from: known.from.min(at), to: None };
+            None if known.from < at => {
+                let ended = |known: &mut Relationship| known.to = Some(at);
+                let ended = self.with(known, EvidenceEffect::Contradicts, ended);
+                [ended].into_iter().chain(self.begun()).collect()
+            }
+            to => {
+                // An earlier beginning says nothing of the end; the same one takes it back.
+                let to = if at < known.from { to } else { None };
+                let waiting = WaitingChange { from: known.from.min(at), to };
                 vec![self.with(known, EvidenceEffect::Waits, |known| known.waiting = Some(waiting))]
             }
         }
@@ -165,9 +243,10 @@ impl<'a> Weighing<'a> {
 
     fn ended(&self) -> Changed {
         let at = self.said.at;
-        let Some(known) = self.at_the_time() else {
-            return self.noted(EvidenceEffect::Contradicts);
-        };
+        let Some(known) = self.at_the_time() else { return self.unmatched() };
+        if self.is_overruled(known) {
+            return vec![self.with(known, EvidenceEffect::Contradicts, |_| {})];
+        }
         match known.to {
             None => {
                 let end = self.earliest_end(known);
@@ -210,10 +289,12 @@ impl<'a> Weighing<'a> {
         };
         let is_of_it = |end: Timestamp| (end.millis() - at.millis()).abs() <= SAME_END_MS;
         match known.to {
-            Some(end) if is_of_it(end) && known.has_sure_end() => match at < end {
-                true => vec![self.with(known, EvidenceEffect::Moved, |known| known.end_at(at))],
-                false => vec![self.with(known, EvidenceEffect::Agrees, |_| {})],
-            },
+            Some(end) if is_of_it(end) && known.has_sure_end() && !self.is_overruled(known) => {
+                match at < end {
+                    true => vec![self.with(known, EvidenceEffect::Moved, |known| known.end_at(at))],
+                    false => vec![self.with(known, EvidenceEffect::Agrees, |_| {})],
+                }
+            }
             _ => vec![self.with(known, EvidenceEffect::Alone, |_| {})],
         }
     }
@@ -226,6 +307,19 @@ impl<'a> Weighing<'a> {
 }
 
 impl Relationship {
+    /// Keeps the last words of administrators; the trail has all of them.
+    pub fn forget_administrators(&mut self, kept: usize) {
+        let by_administrator =
+            |evidence: &&RelationshipEvidence| evidence.kind == EvidenceKind::Administrator;
+        let mut surplus =
+            self.evidence.iter().filter(by_administrator).count().saturating_sub(kept);
+        self.evidence.retain(|evidence| {
+            let goes = surplus > 0 && evidence.kind == EvidenceKind::Administrator;
+            surplus -= usize::from(goes);
+            !goes
+        });
+    }
+
     /// Ends it at a moment. What ends before it has begun shows nothing.
     fn end_at(&mut self, end: Timestamp) {
         self.to = Some(end.max(self.from));

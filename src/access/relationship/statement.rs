@@ -116,6 +116,10 @@ fn related<'a>(event: &'a Event, kind: &str) -> impl Iterator<Item = &'a str> {
 }
 
 fn native(event: &Event, name: &str) -> Option<Statement> {
+    // What was tried and failed has not happened.
+    if event.text(Field::Level).is_some_and(|level| level != "normal") {
+        return None;
+    }
     let says = match name {
         "associateCustomer" | "associateReseller" | "assignManager" => Says::Began,
         "disassociateCustomer" | "disassociateReseller" | "unassignManager" => Says::Ended,
@@ -128,7 +132,8 @@ fn native(event: &Event, name: &str) -> Option<Statement> {
         None => Ok(None),
     };
     let at = match says {
-        Says::Began => moment(&details.associated_on).ok()?,
+        // The time of the event is when it became known, and no beginning.
+        Says::Began => Some(moment(&details.associated_on).ok()??),
         _ => moment(&details.not_before).ok()?,
     };
     let subject = match (details.customer, details.reseller) {

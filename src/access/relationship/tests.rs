@@ -99,6 +99,50 @@ fn what_would_show_more_of_the_past_waits() {
 }
 
 #[test]
+fn an_end_counts_in_whatever_order_it_comes() {
+    // A first and a second period, each with its end.
+    let said = [(true, 10), (false, 20), (true, 40), (false, 60)];
+    let expected: Vec<i64> = (10..20).chain(40..60).collect();
+    let orders = (0..24_usize).map(|number| {
+        let mut left: Vec<usize> = (0..4).collect();
+        let at = [number / 6, number / 2 % 3, number % 2, 0];
+        at.map(|at| left.remove(at))
+    });
+    for order in orders {
+        let mut pair = Pair::default();
+        for step in order {
+            match said[step] {
+                (true, at) => pair.began(at),
+                (false, at) => pair.ended(at),
+            }
+        }
+        let seen = pair.visible();
+        let more: Vec<&i64> = seen.iter().filter(|day| !expected.contains(day)).collect();
+        assert!(more.is_empty(), "{order:?} shows {more:?}");
+    }
+    let mut pair = Pair::default();
+    for (begins, at) in [(false, 20), (true, 10), (false, 60), (true, 40)] {
+        if begins { pair.began(at) } else { pair.ended(at) }
+    }
+    assert_eq!(pair.visible(), expected, "the end before its beginning");
+}
+
+#[test]
+fn what_an_administrator_has_decided_outlives_more_evidence_of_the_same_end() {
+    let mut pair = Pair::default();
+    pair.began(10);
+    pair.ended(30);
+    let known = &mut pair.0[0];
+    known.to = None;
+    let word = RelationshipEvidence::of_administrator("sec", Says::Began, day(10), day(100));
+    known.evidence.push(word);
+    pair.hear(&said(EvidenceKind::CouponRecall, Says::Ended, day(31), "the same end"));
+    assert_eq!(pair.visible().last(), Some(&199));
+    pair.hear(&said(EvidenceKind::CouponRecall, Says::Ended, day(90), "another end"));
+    assert_eq!(pair.visible().last(), Some(&89));
+}
+
+#[test]
 fn what_an_administrator_has_withdrawn_stays_so_until_it_is_confirmed() {
     let mut pair = Pair::default();
     pair.began(10);
@@ -181,9 +225,11 @@ fn no_evidence_adds_a_moment_to_a_recorded_period() {
         let mut pair = Pair::default();
         for number in 0..12 {
             let (before, periods) = (pair.visible(), pair.0.len());
+            let recorded = |known: &&Relationship| known.state == RelationshipState::Recorded;
             let last_end = pair
                 .0
                 .iter()
+                .filter(recorded)
                 .map(|known| known.to)
                 .max_by_key(|to| to.map_or(i64::MAX, |to| to.millis()));
             let (kind, says) = kinds[next(6) as usize];

@@ -17,7 +17,7 @@ fn tenants() -> Json {
 }
 
 fn state() -> Json {
-    json!({ "type": "string", "enum": ["recorded", "waiting", "withdrawn"] })
+    json!({ "type": "string", "enum": ["recorded", "waiting", "withdrawn", "unmatched"] })
 }
 
 /// Adds the paths.
@@ -105,7 +105,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
     let says = json!({ "type": "string", "enum": ["began", "ended", "may_have_ended",
         "switched"] });
     let effect = json!({ "type": "string", "enum": ["moved", "agrees", "waits", "contradicts",
-        "alone"] });
+        "alone", "unmatched"] });
     let evidence = object(
         &[
             ("kind", kinds.clone()),

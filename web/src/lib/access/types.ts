@@ -85,7 +85,7 @@ export interface RelationshipEvidence {
   kind: string;
   says: 'began' | 'ended' | 'may_have_ended' | 'switched';
   at: string;
-  effect: 'moved' | 'agrees' | 'waits' | 'contradicts' | 'alone';
+  effect: 'moved' | 'agrees' | 'waits' | 'contradicts' | 'alone' | 'unmatched';
 }
 
 /** A period in which a partner sees the events of a customer or reseller. */
@@ -98,7 +98,7 @@ export interface Relationship {
   tenants: string[];
   from: string;
   to?: string;
-  state: 'recorded' | 'waiting' | 'withdrawn';
+  state: 'recorded' | 'waiting' | 'withdrawn' | 'unmatched';
   /** What would show more of the past, and waits for an administrator. */
   waiting?: { from: string; to?: string };
   evidence: RelationshipEvidence[];

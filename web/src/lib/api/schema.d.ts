@@ -1761,7 +1761,7 @@ export interface components {
             partner: string;
             reseller?: string;
             /** @enum {string} */
-            state: "recorded" | "waiting" | "withdrawn";
+            state: "recorded" | "waiting" | "withdrawn" | "unmatched";
             tenants: string[];
             /** Format: date-time */
             to?: string;
@@ -1783,7 +1783,7 @@ export interface components {
             at: string;
             by?: string;
             /** @enum {string} */
-            effect: "moved" | "agrees" | "waits" | "contradicts" | "alone";
+            effect: "moved" | "agrees" | "waits" | "contradicts" | "alone" | "unmatched";
             /** @enum {string} */
             kind: "administrator" | "snapshot" | "cooperation_trace" | "coupon_recall" | "coupon_mode_switch" | "account_retrieval" | "budget_deletion";
             /** Format: date-time */
@@ -7271,7 +7271,7 @@ export interface operations {
                 /** @description those in force at a moment */
                 at?: string;
                 /** @description those in a state */
-                state?: "recorded" | "waiting" | "withdrawn";
+                state?: "recorded" | "waiting" | "withdrawn" | "unmatched";
                 /** @description how many */
                 limit?: number;
                 /** @description where to continue: `next` of the page before */

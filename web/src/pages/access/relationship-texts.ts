@@ -26,6 +26,6 @@ export const kindWords = messages(
 
 /** Whether a relationship is in force. */
 export const stateWords = messages(
-  { recorded: '生效', waiting: '待确认', withdrawn: '已撤回' },
-  { recorded: 'in force', waiting: 'waiting', withdrawn: 'withdrawn' },
+  { recorded: '生效', waiting: '待确认', withdrawn: '已撤回', unmatched: '尚无期间' },
+  { recorded: 'in force', waiting: 'waiting', withdrawn: 'withdrawn', unmatched: 'no period yet' },
 );
