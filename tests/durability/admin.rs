@@ -122,9 +122,9 @@ fn changes_of_many_threads_are_made_one_after_another() {
                 let actor = Actor { name: format!("thread-{thread}"), source_ip: None };
                 for _ in 0..EACH {
                     let add = |state: &AdminSnapshot| {
-                        let there = state.get(RecordKind::Tenant, "sum");
+                        let there = state.get(RecordKind::Token, "sum");
                         let sum = there.and_then(|record| record.body["sum"].as_u64());
-                        let (kind, key) = (RecordKind::Tenant, "sum".to_owned());
+                        let (kind, key) = (RecordKind::Token, "sum".to_owned());
                         let body = Some(json!({ "sum": sum.unwrap_or_default() + 1 }));
                         Ok(vec![RecordChange { kind, key, body, secret: None }])
                     };
@@ -135,7 +135,7 @@ fn changes_of_many_threads_are_made_one_after_another() {
     });
     for _ in 0..2 {
         let state = store.engine().admin();
-        let sum = &state.get(RecordKind::Tenant, "sum").expect("a sum").body["sum"];
+        let sum = &state.get(RecordKind::Token, "sum").expect("a sum").body["sum"];
         assert_eq!((state.version(), sum), (8 * EACH, &json!(8 * EACH)));
         assert_eq!(recorded(store.engine()).len() as u64, 8 * EACH);
         store.reopen();
