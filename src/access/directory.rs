@@ -60,7 +60,9 @@ pub struct Directory {
     key: [u8; 32],
     /// How many principals there are, whether they could be read or not.
     records: usize,
-    principals: BTreeMap<String, Arc<Grant>>,
+    /// Each with the version of the administrative state that made its principal what it is.
+    principals: BTreeMap<String, (u64, Arc<Grant>)>,
+    known: Arc<Relationships>,
     tokens: HashMap<TokenHash, TokenEntry>,
     /// The hash of each token, by its id.
     hashes: HashMap<String, TokenHash>,
@@ -87,32 +89,31 @@ impl fmt::Debug for Directory {
 const USED_STEP_MS: i64 = 1_000;
 
 impl Directory {
-    /// Reads principals and tokens, given with their keys in the store, bodies, and the tokens'
-    /// hashes, and what the relationships `known` show them. `earlier` is the directory before the
-    /// change that made this reading necessary.
+    /// Reads principals and tokens, given with their keys in the store, bodies, the principals'
+    /// versions and the tokens' hashes, and what the relationships `known` show them. `earlier` is
+    /// the directory before the change that made this reading necessary: what has not changed is
+    /// taken from it.
     ///
     /// A record that this version cannot read lets nobody in; it is logged.
     pub fn of<'a>(
         key: [u8; 32],
-        principals: impl IntoIterator<Item = (&'a str, &'a Json)>,
+        principals: impl IntoIterator<Item = (&'a str, u64, &'a Json)>,
         tokens: impl IntoIterator<Item = (&'a str, &'a Json, Option<&'a [u8]>)>,
-        known: &Relationships,
+        known: &Arc<Relationships>,
         earlier: &Self,
     ) -> Self {
-        let mut directory = Self { key, ..Self::default() };
-        for (name, body) in principals {
+        let mut directory = Self { key, known: Arc::clone(known), ..Self::default() };
+        for (name, version, body) in principals {
             directory.records += 1;
-            match read_principal(body, key) {
-                Ok(mut grant) => {
-                    grant.relate(known);
-                    let grant = Arc::new(grant);
+            match directory.grant(name, version, body, earlier) {
+                Ok(grant) => {
                     for certificate in &grant.principal().certificates {
                         directory.certificates.insert(certificate.clone(), Arc::clone(&grant));
                     }
                     for identity in &grant.principal().identities {
                         directory.add_identity(identity, &grant);
                     }
-                    directory.principals.insert(name.to_owned(), grant);
+                    directory.principals.insert(name.to_owned(), (version, grant));
                 }
                 Err(error) => {
                     tracing::error!(%error, name, "a principal cannot be read: it is not let in");
@@ -131,7 +132,7 @@ impl Directory {
             };
             // A token whose hash was lost, or whose principal is gone, is none.
             let hash = hash.and_then(|hash| TokenHash::try_from(hash).ok());
-            let grant = directory.principals.get(&principal).cloned();
+            let grant = directory.principals.get(&principal).map(|(_, grant)| Arc::clone(grant));
             if let (Some(hash), Some(grant)) = (hash, grant) {
                 let entry = TokenEntry { id: id.into(), grant, expires, used };
                 directory.tokens.insert(hash, entry);
@@ -139,6 +140,20 @@ impl Directory {
             }
         }
         directory
+    }
+
+    /// Returns what a principal may do and see.
+    fn grant(&self, name: &str, version: u64, body: &Json, earlier: &Self) -> Result<Arc<Grant>> {
+        let before = earlier.principals.get(name).filter(|_| earlier.key == self.key);
+        if let Some((made, grant)) = before
+            && *made == version
+            && grant.partner().is_none_or(|own| self.known.is_same_for(own, &earlier.known))
+        {
+            return Ok(Arc::clone(grant));
+        }
+        let mut grant = read_principal(body, self.key)?;
+        grant.relate(&self.known, before.map(|(_, grant)| (&**grant, &*earlier.known)));
+        Ok(Arc::new(grant))
     }
 
     fn add_identity(&mut self, identity: &str, grant: &Arc<Grant>) {
@@ -168,7 +183,7 @@ impl Directory {
                 }
             };
             // As with tokens, one whose secret was lost, or whose principal is gone, is none.
-            let grant = self.principals.get(&record.principal).cloned();
+            let grant = self.principals.get(&record.principal).map(|(_, grant)| Arc::clone(grant));
             if let (Some(sealed), Some(grant)) = (sealed, grant) {
                 let key = AccessKey { id: id.into(), grant, sealed: sealed.to_vec(), used };
                 self.access_keys.insert(id.to_owned(), key);
@@ -201,12 +216,12 @@ impl Directory {
 
     /// Returns the principals, in the order of names.
     pub fn principals(&self) -> impl Iterator<Item = &Principal> {
-        self.principals.values().map(|grant| grant.principal())
+        self.principals.values().map(|(_, grant)| grant.principal())
     }
 
     /// Returns a principal by its name.
     pub fn get(&self, name: &str) -> Option<&Principal> {
-        self.principals.get(name).map(|grant| grant.principal())
+        self.principals.get(name).map(|(_, grant)| grant.principal())
     }
 
     /// Returns when a token or access key was last used since the start.
@@ -234,11 +249,11 @@ impl Directory {
         Ok((caller, &token.id))
     }
 
-    /// Returns whether a caller's credential still stands for what it stood for.
+    /// Returns whether a caller's credential still stands for all that it stood for.
     pub fn is_current(&self, caller: &Caller, now: Timestamp) -> bool {
         let Some(grant) = caller.grant() else { return true };
         let now_there = self.principals.get(&grant.principal().name);
-        let is_same = now_there.is_some_and(|there| there.is_same(grant));
+        let is_same = now_there.is_some_and(|(_, there)| there.still_shows(grant));
         is_same
             && caller.stands(now)
             && caller.token().is_none_or(|id| self.by_credential(id, now).is_some())
@@ -358,9 +373,9 @@ mod tests {
         let directory = |record: &Json, hash: Option<&[u8]>| {
             Directory::of(
                 KEY,
-                [("r", &reader)],
+                [("r", 0, &reader)],
                 [("t", record, hash)],
-                &Relationships::default(),
+                &Arc::default(),
                 &Directory::default(),
             )
         };
@@ -390,9 +405,8 @@ mod tests {
         };
         let (one, two) =
             (principal("one", &["cn:1", "uri:spiffe://a/1"]), principal("two", &["cn:2"]));
-        let principals = [("one", &one), ("two", &two)];
-        let directory =
-            Directory::of(KEY, principals, [], &Relationships::default(), &Directory::default());
+        let principals = [("one", 0, &one), ("two", 0, &two)];
+        let directory = Directory::of(KEY, principals, [], &Arc::default(), &Directory::default());
         let name = |names: &[&str]| {
             let caller = directory.by_certificate(names.iter().map(|name| (*name).to_owned()));
             caller.map(|caller| caller.name().to_owned())
@@ -415,10 +429,13 @@ mod tests {
             principal("auditors", &["oidc:group:auditors", "oidc:group:auditors-2"]),
             principal("readers", &["oidc:group:readers"]),
         );
-        let principals =
-            [("li", &li), ("wang", &wang), ("auditors", &auditors), ("readers", &readers)];
-        let directory =
-            Directory::of(KEY, principals, [], &Relationships::default(), &Directory::default());
+        let principals = [
+            ("li", 0, &li),
+            ("wang", 0, &wang),
+            ("auditors", 0, &auditors),
+            ("readers", 0, &readers),
+        ];
+        let directory = Directory::of(KEY, principals, [], &Arc::default(), &Directory::default());
         let name = |subject: &str, email: Option<&str>, groups: &[&str]| {
             let person = Person {
                 subject: subject.to_owned(),
@@ -461,15 +478,10 @@ mod tests {
         let now = Timestamp::parse("2026-01-02T00:00:00Z").expect("a time");
         for disabled in [false, true] {
             let li = li(disabled);
-            let principals = [("li", &li), ("readers", &readers)];
+            let principals = [("li", 0, &li), ("readers", 0, &readers)];
             let tokens = [("t", &record, Some(&hash[..]))];
-            let directory = Directory::of(
-                KEY,
-                principals,
-                tokens,
-                &Relationships::default(),
-                &Directory::default(),
-            );
+            let directory =
+                Directory::of(KEY, principals, tokens, &Arc::default(), &Directory::default());
             let by = |subject, email| {
                 directory.by_person(&person(subject, email)).map(|caller| caller.name().to_owned())
             };
@@ -492,9 +504,8 @@ mod tests {
         let one = json!({ "name": "one", "roles": ["reader"], "tenants": ["a"],
             "identities": ["oidc:email:li@example.com"] });
         let li = li(false);
-        let principals = [("li", &li), ("one", &one)];
-        let directory =
-            Directory::of(KEY, principals, [], &Relationships::default(), &Directory::default());
+        let principals = [("li", 0, &li), ("one", 0, &one)];
+        let directory = Directory::of(KEY, principals, [], &Arc::default(), &Directory::default());
         let both = directory.by_person(&person("2", Some("li@example.com"))).err();
         assert_eq!(both, Some(PersonRefusal::Disabled));
         assert!(directory.of_identity("oidc:sub:1").is_some());
@@ -503,7 +514,7 @@ mod tests {
     #[test]
     fn a_record_that_cannot_be_read_lets_nobody_in() {
         let (none, body) = (Directory::default(), json!({ "name": "r", "roles": ["unheard_of"] }));
-        let directory = Directory::of(KEY, [("r", &body)], [], &Relationships::default(), &none);
+        let directory = Directory::of(KEY, [("r", 0, &body)], [], &Arc::default(), &none);
         assert!(directory.get("r").is_none() && !directory.is_empty());
         assert!(none.is_empty());
     }

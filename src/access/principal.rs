@@ -313,8 +313,25 @@ impl Grant {
         self.permissions.contains(&permission)
     }
 
-    /// Gives it what the relationships of its partner show.
-    pub(super) fn relate(&mut self, known: &Relationships) {
+    /// Gives it what the relationships of its partner show. `earlier` is the grant that its
+    /// principal had by other relationships, if it had one.
+    pub(super) fn relate(
+        &mut self,
+        known: &Relationships,
+        earlier: Option<(&Self, &Relationships)>,
+    ) {
+        let is_same = |before: &Self| {
+            let (own, before) = (&self.principal, &before.principal);
+            (&own.partner, &own.manager, &own.tenants)
+                == (&before.partner, &before.manager, &before.tenants)
+        };
+        if let (Some(partner), Some((before, known_before))) = (self.partner(), earlier)
+            && is_same(before)
+            && known.is_same_for(partner, known_before)
+        {
+            self.related.clone_from(&before.related);
+            return;
+        }
         let of = |partner: &String| {
             let own = &self.principal.tenants;
             Related::of((partner, self.principal.manager.as_deref()), own, known)
@@ -322,9 +339,14 @@ impl Grant {
         self.related = self.principal.partner.as_ref().map(of);
     }
 
-    /// Returns whether another grant permits and shows the same.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.principal == other.principal && self.related == other.related
+    /// Returns whether it permits what an earlier one of the same principal does, and shows at
+    /// least the same.
+    pub(super) fn still_shows(&self, earlier: &Self) -> bool {
+        let covers = match (&self.related, &earlier.related) {
+            (Some(now), Some(before)) => now.covers(before),
+            (now, before) => now.is_none() && before.is_none(),
+        };
+        self.principal == earlier.principal && covers
     }
 
     /// Returns the partner that it belongs to.

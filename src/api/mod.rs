@@ -72,6 +72,8 @@ pub(crate) struct App {
     limits: Arc<limits::UsedLimits>,
     /// Limits how many exports run at a time.
     exports: Arc<Semaphore>,
+    /// The turn of whoever weighs evidence of relationships.
+    evidence: Arc<Semaphore>,
     /// Limits the memory that request bodies may need together.
     room: doors::BodyRoom,
     /// The same for bodies of queries and settings: they are small, and read quickly.
@@ -113,6 +115,7 @@ impl App {
             admission,
             limits: Arc::new(limits::UsedLimits::new(&options.limits, patience)),
             exports,
+            evidence: Arc::new(Semaphore::new(1)),
             room: doors::BodyRoom::default(),
             query_room: doors::BodyRoom::default(),
             held_room: doors::BodyRoom::of_held(),

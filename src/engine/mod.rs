@@ -43,6 +43,7 @@
 mod access;
 mod access_keys;
 mod decode_again;
+mod evidence;
 mod failpoint;
 mod health;
 mod maintain;
@@ -58,6 +59,7 @@ mod watchdog;
 mod write;
 
 pub use decode_again::{DecodeAgain, DecodedAgain};
+pub use evidence::EvidenceTicket;
 pub use failpoint::{AtFailpoint, Failpoint};
 pub use health::{HealthStatus, Problem};
 pub use maintain::admin::Deed;
@@ -130,6 +132,7 @@ struct Shared {
     scrubbed: Mutex<Scrubbed>,
     taken: Mutex<BTreeMap<String, SourceCounts>>,
     quarantine: Quarantine,
+    evidence: evidence::EvidenceQueue,
 }
 
 /// Takes events in, seals them and looks after what is there. It exists only if the directory is

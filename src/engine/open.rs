@@ -8,6 +8,7 @@
 
 use super::pools::Pools;
 use crate::clock::Clock;
+use crate::engine::evidence::EvidenceQueue;
 use crate::engine::maintain::admin::Administration;
 use crate::engine::maintain::directory::credentials_key;
 use crate::engine::maintain::turns::{LogFiles, SegmentsInWork, Turns};
@@ -111,6 +112,7 @@ impl Engine {
             scrubbed,
             taken,
             quarantine,
+            evidence: EvidenceQueue::default(),
         });
         let writer = match folder {
             Some(folder) if access == AccessMode::Write => {

@@ -3,17 +3,14 @@
 
 use super::access::put;
 use crate::access::{
-    Caller, Relationship, RelationshipEvidence, RelationshipState, Relationships, Says, Statement,
-    TenantStanding, check_party, check_producer, weigh,
+    Caller, Relationship, RelationshipEvidence, RelationshipState, Relationships, Says,
+    TenantStanding, check_party, check_producer,
 };
 use crate::engine::Engine;
 use crate::engine::maintain::admin::Deed;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Timestamp, clip};
-use crate::ingest::{DecodedBatch, Rejected};
 use crate::storage::admin::RecordKind;
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// The most relationships of a store.
@@ -21,10 +18,6 @@ const RELATIONSHIPS_MAX: usize = 100_000;
 /// The most customers that a tenant belongs to, and the most partners that it states relationships
 /// of.
 const PARTIES_MAX: usize = 1_000;
-/// How many statements are weighed in one change: what it changes is one record.
-const WEIGHED_AT_ONCE: usize = 200;
-/// The most bytes of relationships in one change, whose record has at most a megabyte.
-const CHANGED_BYTES_MAX: usize = 256 << 10;
 /// How many words of administrators about one relationship are kept.
 const ADMINISTRATORS_KEPT: usize = 20;
 
@@ -151,175 +144,15 @@ impl Engine {
         })?;
         Ok(after)
     }
-
-    /// Takes out of a batch what a caller may not deliver because its tenant is authoritative for
-    /// relationships, and returns what the rest says of them.
-    ///
-    /// # Errors
-    /// A batch of which nothing may be delivered.
-    pub fn statements_of(
-        &self,
-        caller: &Caller,
-        batch: &mut DecodedBatch,
-    ) -> Result<Vec<Statement>> {
-        let known = self.relationships();
-        let authoritative: HashSet<&str> = known.authoritative().collect();
-        if authoritative.is_empty() {
-            return Ok(Vec::new());
-        }
-        let may = |tenant: &str| caller.may_state_relationships(tenant);
-        let of_events = batch.events.iter().map(|event| &*event.tenant);
-        let of_rejected = batch.rejected.iter().filter_map(|record| record.tenant.as_deref());
-        let refused: BTreeSet<&str> = of_events
-            .chain(of_rejected)
-            .filter(|tenant| authoritative.contains(tenant) && !may(tenant))
-            .collect();
-        if let Some(first) = refused.first() {
-            let what = format!(
-                "{} is authoritative for relationships: the principal must name it in \
-                authoritative to deliver for it",
-                clip(first, 40)
-            );
-            let is_refused = |tenant: Option<&str>| tenant.is_some_and(|own| refused.contains(own));
-            if batch.events.iter().all(|event| is_refused(Some(&event.tenant)))
-                && batch.rejected.iter().all(|record| is_refused(record.tenant.as_deref()))
-            {
-                return Err(Error::new(ErrorKind::Forbidden, what).with_parameter("tenant"));
-            }
-            let refused = refused.into_iter().map(str::to_owned).collect();
-            self.refuse_statements(caller, batch, &refused, &what)?;
-        }
-        let heard = batch.events.iter().filter(|event| authoritative.contains(&*event.tenant));
-        Ok(heard.filter_map(Statement::of).collect())
-    }
-
-    /// Moves the events of tenants into quarantine, and records that somebody tried it.
-    fn refuse_statements(
-        &self,
-        caller: &Caller,
-        batch: &mut DecodedBatch,
-        refused: &BTreeSet<String>,
-        why: &str,
-    ) -> Result<()> {
-        let reason: Arc<str> = why.into();
-        let events = std::mem::take(&mut batch.events);
-        let lines = std::mem::take(&mut batch.lines);
-        let mut count = 0_u64;
-        for record in &mut batch.rejected {
-            if record.tenant.as_ref().is_some_and(|tenant| refused.contains(tenant)) {
-                count += 1;
-                (record.tenant, record.is_bound) = (None, true);
-            }
-        }
-        for (event, line) in events.into_iter().zip(lines) {
-            if refused.contains(&*event.tenant) {
-                count += 1;
-                batch.rejected.push(Rejected::of_forbidden(&event, line, &reason));
-            } else {
-                batch.events.push(event);
-                batch.lines.push(line);
-            }
-        }
-        self.writer()?.record_deed(
-            &caller.actor(),
-            json!({ "event_name": "refuseRecords", "resource_type": "tenant", "level": "warning",
-                "resource_name": refused.first(), "details": { "tenants": refused,
-                "records": count, "reason": why } }),
-        )
-    }
-
-    /// Weighs what was heard, and changes relationships accordingly. What was heard before changes
-    /// nothing.
-    ///
-    /// # Errors
-    /// A disk that fails: the sender is told so, and sends it again.
-    pub fn hear(&self, caller: &Caller, heard: &[Statement]) -> Result<()> {
-        // What was first comes first: lists are delivered in any order.
-        let mut heard: Vec<&Statement> = heard.iter().collect();
-        heard.sort_by_key(|said| said.at);
-        let mut rest = heard.as_slice();
-        while !rest.is_empty() {
-            let mut count = rest.len().min(WEIGHED_AT_ONCE);
-            self.change_recorded(&caller.actor(), |_| {
-                let now = self.shared.clock.now();
-                let mut changed = weighed(&self.relationships(), &rest[..count], now);
-                while count > 1 && size_of_changes(&changed) > CHANGED_BYTES_MAX {
-                    count /= 2;
-                    changed = weighed(&self.relationships(), &rest[..count], now);
-                }
-                let some = &rest[..count];
-                if changed.is_empty() {
-                    return Ok(None);
-                }
-                let ids: Vec<&String> = changed.keys().collect();
-                let said = some.iter().map(|said| json!([said.tenant, said.trace_id]));
-                let deed = deed(
-                    "changeRelationships",
-                    "evidence",
-                    json!({ "relationships": ids, "evidence": said.collect::<Vec<_>>() }),
-                );
-                let changes = changed
-                    .iter()
-                    .map(|(id, known)| put(RecordKind::Relationship, id, json!(known), None));
-                Ok(Some((deed.record(), changes.collect())))
-            })?;
-            rest = &rest[count..];
-        }
-        Ok(())
-    }
-}
-
-/// Returns how many bytes of the record of a change its relationships take.
-fn size_of_changes(changed: &BTreeMap<String, Relationship>) -> usize {
-    changed.values().map(|known| json!(known).to_string().len()).sum()
-}
-
-/// Weighs statements one after the other. Returns the relationships that are new or changed. Where
-/// there is no room for a new one, the others still change.
-fn weighed(
-    known: &Relationships,
-    heard: &[&Statement],
-    now: Timestamp,
-) -> BTreeMap<String, Relationship> {
-    let mut changed: BTreeMap<String, Relationship> = BTreeMap::new();
-    let mut made = 0;
-    for said in heard {
-        let Some(partner) = known.partner_of(said) else {
-            tracing::warn!(
-                tenant = said.tenant,
-                trace_id = said.trace_id,
-                "evidence of a relationship names no partner that its tenant is authoritative for"
-            );
-            continue;
-        };
-        let about = known.about(&said.subject).iter().map(|known| &**known);
-        let about = about.filter(|known| !changed.contains_key(&known.id));
-        let pair: Vec<&Relationship> = about
-            .chain(changed.values().filter(|known| known.subject().as_ref() == Some(&said.subject)))
-            .filter(|known| known.partner == partner && known.manager == said.manager)
-            .collect();
-        for mut next in weigh(&pair, &partner, said, now) {
-            if next.id.is_empty() {
-                if let Err(error) = check_room(known, made + 1) {
-                    tracing::error!(%error, "a relationship that evidence states is not recorded");
-                    continue;
-                }
-                next.id = next_id(known, made);
-                made += 1;
-            }
-            changed.insert(next.id.clone(), next);
-        }
-    }
-    changed
 }
 
 /// Returns the id of the next relationship after `more` others. They are never removed, so their
 /// number tells.
-fn next_id(known: &Relationships, more: usize) -> String {
+pub(super) fn next_id(known: &Relationships, more: usize) -> String {
     format!("rel-{:06}", known.len() + more + 1)
 }
 
-fn check_room(known: &Relationships, more: usize) -> Result<()> {
+pub(super) fn check_room(known: &Relationships, more: usize) -> Result<()> {
     if known.len() + more <= RELATIONSHIPS_MAX {
         return Ok(());
     }
@@ -347,7 +180,7 @@ fn no_relationship() -> Error {
     Error::new(ErrorKind::NotFound, "there is no such relationship")
 }
 
-fn deed<'a>(event_name: &'a str, partner: &'a str, details: Json) -> Deed<'a> {
+pub(super) fn deed<'a>(event_name: &'a str, partner: &'a str, details: Json) -> Deed<'a> {
     Deed {
         event_name,
         resource_type: "relationship",

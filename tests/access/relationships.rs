@@ -11,9 +11,11 @@ use annals::error::Error;
 use annals::event::Timestamp;
 use axum::body::Body;
 use axum::http::Request;
+use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tower::ServiceExt;
 
 const DAY: i64 = 86_400_000;
 
@@ -379,6 +381,99 @@ fn evidence_that_could_not_be_weighed_is_when_it_is_sent_again() {
     fails.store(false, Ordering::Relaxed);
     stage.deliver(&stage.collector, &[unbind("u1", 50)]);
     assert_eq!(stage.days(&partner, "c1"), range(20, 50));
+}
+
+#[test]
+fn a_record_that_is_refused_as_a_conflict_says_nothing() {
+    let stage = Stage::new();
+    let partner = stage.partner("anna", &json!({ "partner": "p" }));
+    // Somebody was there first, with the id of what comes, when the tenant was not authoritative.
+    let forged = bind("b2", 1);
+    stage.server.store.ingest("d", &[forged.to_string()]);
+    stage.deliver(&stage.collector, &[bind("b1", 20)]);
+    let details = |name: &str, at: i64| {
+        let mut details = json!({ "partner": "p", "customer": "c1" });
+        details[name] = day(at).into();
+        details
+    };
+    let ended = derived("disassociateCustomer", "b1", 20, &details("not_before", 60));
+    let began = derived("associateCustomer", "b2", 1, &details("associated_on", 70));
+    let answer = stage.deliver(&stage.collector, &[ended, began]).json();
+    assert_eq!(
+        (&answer["accepted"], &answer["quarantined_total"]),
+        (&json!(0), &json!(2)),
+        "{answer}"
+    );
+    assert_eq!(stage.days(&partner, "c1"), range(20, 100));
+}
+
+#[test]
+fn deliveries_that_come_together_are_all_weighed() {
+    let stage = Stage::new();
+    let customers: Vec<String> = (0..40).map(|number| format!("x{number}")).collect();
+    std::thread::scope(|threads| {
+        for customer in &customers {
+            let stage = &stage;
+            threads.spawn(move || {
+                let details =
+                    json!({ "partner": "p", "customer": customer, "associated_on": day(1) });
+                let began = derived("associateCustomer", &format!("b-{customer}"), 1, &details);
+                stage.deliver(&stage.collector, &[began]);
+                let known = stage.relationships();
+                let is_there = |known: &Json| known["customer"] == customer.as_str();
+                assert!(known.iter().any(is_there), "{customer}: answered and not weighed");
+            });
+        }
+    });
+    assert_eq!(stage.relationships().len(), customers.len());
+}
+
+#[test]
+fn an_export_ends_if_something_is_taken_away_and_not_if_more_is_shown() {
+    let stage = Stage::new();
+    let related = stage.relate(&json!({ "partner": "p", "customer": "c1", "tenants": ["d"],
+        "from": day(0) }));
+    let partner = stage.partner(
+        "anna",
+        &json!({ "partner": "p", "roles": ["auditor"],
+        "tenants": ["own"] }),
+    );
+    for part in 0..12 {
+        let record = |number: usize| {
+            json!({ "trace_id": format!("m-{part}-{number}"), "event_name": "issueCoupon",
+                "source": "PartnerCenter", "time": day(5), "details": "x".repeat(300),
+                "related_ids": ["customer:c1"] })
+            .to_string()
+        };
+        stage.server.store.ingest("d", &(0..5_000).map(record).collect::<Vec<_>>());
+    }
+    let export = |between: &dyn Fn()| {
+        let request = Request::get("/api/v1/events.ndjson?tenant=d")
+            .header("host", "localhost")
+            .header("authorization", format!("Bearer {partner}"))
+            .body(Body::empty())
+            .expect("a request");
+        let runtime = &stage.server.store.runtime;
+        let mut body = runtime.block_on(async {
+            let answer = stage.server.router.clone().oneshot(request).await.expect("an answer");
+            assert_eq!(answer.status(), 200);
+            let mut body = answer.into_body();
+            body.frame().await.expect("a piece").expect("it is whole");
+            body
+        });
+        between();
+        runtime.block_on(async {
+            let mut is_whole = true;
+            while let Some(frame) = body.frame().await {
+                is_whole &= frame.is_ok();
+            }
+            is_whole
+        })
+    };
+    let more = json!({ "partner": "p", "customer": "c2", "tenants": ["d"], "from": day(0) });
+    assert!(export(&|| drop(stage.relate(&more))));
+    let path = format!("/api/v1/relationships/{related}");
+    assert!(!export(&|| drop(stage.ask_admin("PATCH", &path, &json!({ "to": day(50) })))));
 }
 
 #[test]

@@ -210,27 +210,38 @@ pub struct TenantStanding {
 /// All relationships, and what tenants are to them.
 #[derive(Debug, Default)]
 pub struct Relationships {
-    all: BTreeMap<String, Arc<Relationship>>,
+    /// Each with the version of the administrative state that made it what it is.
+    all: BTreeMap<String, (u64, Arc<Relationship>)>,
     of_subject: HashMap<Subject, Vec<Arc<Relationship>>>,
-    tenants: BTreeMap<String, TenantStanding>,
+    /// By the partner, and by the reseller that one is about.
+    of_partner: HashMap<String, Vec<Arc<Relationship>>>,
+    tenants: Arc<BTreeMap<String, TenantStanding>>,
     tenants_of_customers: HashMap<String, BTreeSet<String>>,
 }
 
 impl Relationships {
-    /// Gathers them.
+    /// Gathers them, each with the version that made it what it is.
     pub fn of(
-        all: impl IntoIterator<Item = Arc<Relationship>>,
-        tenants: BTreeMap<String, TenantStanding>,
+        all: impl IntoIterator<Item = (u64, Arc<Relationship>)>,
+        tenants: Arc<BTreeMap<String, TenantStanding>>,
     ) -> Self {
         let mut gathered = Self { tenants, ..Self::default() };
-        for relationship in all {
+        for (version, relationship) in all {
+            let of_partner = gathered.of_partner.entry(relationship.partner.clone()).or_default();
+            of_partner.push(Arc::clone(&relationship));
             if let Some(subject) = relationship.subject() {
+                if let Subject::Reseller(reseller) = &subject
+                    && *reseller != relationship.partner
+                {
+                    let own = gathered.of_partner.entry(reseller.clone()).or_default();
+                    own.push(Arc::clone(&relationship));
+                }
                 let same = gathered.of_subject.entry(subject).or_default();
                 same.push(Arc::clone(&relationship));
             }
-            gathered.all.insert(relationship.id.clone(), relationship);
+            gathered.all.insert(relationship.id.clone(), (version, relationship));
         }
-        for (tenant, standing) in &gathered.tenants {
+        for (tenant, standing) in &*gathered.tenants {
             for customer in &standing.customers {
                 let own = gathered.tenants_of_customers.entry(customer.clone()).or_default();
                 own.insert(tenant.clone());
@@ -241,12 +252,35 @@ impl Relationships {
 
     /// Returns a relationship by its id.
     pub fn get(&self, id: &str) -> Option<&Arc<Relationship>> {
-        self.all.get(id)
+        self.all.get(id).map(|(_, known)| known)
+    }
+
+    /// Returns a relationship as a version has made it, if it is still so.
+    pub fn get_at(&self, id: &str, version: u64) -> Option<&Arc<Relationship>> {
+        self.all.get(id).filter(|(made, _)| *made == version).map(|(_, known)| known)
     }
 
     /// Returns all of them, in the order of ids.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Relationship>> {
-        self.all.values()
+        self.all.values().map(|(_, known)| known)
+    }
+
+    /// Returns those of a partner, in the order of ids, and those about it as a reseller.
+    pub fn of_partner(&self, partner: &str) -> &[Arc<Relationship>] {
+        self.of_partner.get(partner).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Returns whether a partner surely sees the same as by earlier ones.
+    pub fn is_same_for(&self, partner: &str, earlier: &Self) -> bool {
+        let (own, before) = (self.of_partner(partner), earlier.of_partner(partner));
+        Arc::ptr_eq(&self.tenants, &earlier.tenants)
+            && own.len() == before.len()
+            && own.iter().zip(before).all(|(own, before)| Arc::ptr_eq(own, before))
+    }
+
+    /// Returns what an administrator has said of tenants.
+    pub fn tenants(&self) -> &Arc<BTreeMap<String, TenantStanding>> {
+        &self.tenants
     }
 
     /// Returns how many there are.
@@ -262,6 +296,11 @@ impl Relationships {
     /// Returns those about a customer or reseller.
     pub fn about(&self, subject: &Subject) -> &[Arc<Relationship>] {
         self.of_subject.get(subject).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Returns whether a statement is among the evidence that is kept.
+    pub fn has_weighed(&self, said: &Statement) -> bool {
+        self.about(&said.subject).iter().any(|known| known.has_weighed(said))
     }
 
     /// Returns what an administrator has said of a tenant.

@@ -30,22 +30,11 @@ const SAME_HOUR_MS: i64 = 3_600_000;
 
 /// Weighs a statement about a partner against the relationships of its pair. Returns those that
 /// change, and a new one, without an id, if one begins; nothing if the statement changes nothing.
-pub fn weigh(
-    pair: &[&Relationship],
-    partner: &str,
-    said: &Statement,
-    now: Timestamp,
-) -> Vec<Relationship> {
-    let is_known = |relationship: &&Relationship| {
-        relationship.evidence.iter().any(|evidence| {
-            evidence.tenant.as_deref() == Some(&said.tenant)
-                && evidence.trace_id.as_deref() == Some(&said.trace_id)
-        })
-    };
-    if pair.iter().any(is_known) {
+pub fn weigh(pair: &[&Relationship], partner: &str, said: &Statement) -> Vec<Relationship> {
+    if pair.iter().any(|known| known.has_weighed(said)) {
         return Vec::new();
     }
-    let weighing = Weighing { pair, partner, said, now };
+    let weighing = Weighing { pair, partner, said };
     let changed = match said.says {
         Says::Began => weighing.began(),
         Says::Ended => weighing.ended(),
@@ -59,7 +48,6 @@ struct Weighing<'a> {
     pair: &'a [&'a Relationship],
     partner: &'a str,
     said: &'a Statement,
-    now: Timestamp,
 }
 
 /// What changes; `None` where evidence is enough already.
@@ -75,7 +63,7 @@ impl<'a> Weighing<'a> {
             tenant: Some(self.said.tenant.clone()),
             trace_id: Some(self.said.trace_id.clone()),
             by: None,
-            known: self.now,
+            known: self.said.known,
             effect,
         }
     }
@@ -188,13 +176,16 @@ impl<'a> Weighing<'a> {
     }
 
     /// Returns whether an administrator has decided about a relationship after it was known of the
-    /// end that is stated.
+    /// end that is stated: the store had its event, or there was other evidence of the same end.
     fn is_overruled(&self, known: &Relationship) -> bool {
         let by_administrator =
             |evidence: &RelationshipEvidence| evidence.kind == EvidenceKind::Administrator;
         let Some(decided) = known.evidence.iter().rposition(by_administrator) else {
             return false;
         };
+        if self.said.known < known.evidence[decided].known {
+            return true;
+        }
         known.evidence[..decided].iter().any(|evidence| {
             let apart = evidence.at.millis() - self.said.at.millis();
             matches!(evidence.says, Says::Ended | Says::MayHaveEnded)
@@ -307,6 +298,14 @@ impl<'a> Weighing<'a> {
 }
 
 impl Relationship {
+    /// Returns whether a statement is among its evidence.
+    pub fn has_weighed(&self, said: &Statement) -> bool {
+        self.evidence.iter().any(|evidence| {
+            evidence.tenant.as_deref() == Some(&said.tenant)
+                && evidence.trace_id.as_deref() == Some(&said.trace_id)
+        })
+    }
+
     /// Keeps the last words of administrators; the trail has all of them.
     pub fn forget_administrators(&mut self, kept: usize) {
         let by_administrator =

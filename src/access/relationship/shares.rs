@@ -4,7 +4,7 @@ use super::{Relationship, RelationshipState, Relationships, Subject};
 use crate::event::{Field, Timestamp, hex};
 use crate::filter::{Clause, FieldCondition, Test};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What a principal sees by relationships.
@@ -16,10 +16,49 @@ pub struct Related {
     clause: Arc<Clause>,
     /// A text that differs for different clauses.
     digest: Arc<str>,
+    shares: Arc<SharedPeriods>,
 }
 
 /// A period, and the tenants that are seen in it.
 type SharedPeriod = (Option<Timestamp>, Option<Timestamp>, BTreeSet<String>);
+
+/// What is seen in which periods.
+#[derive(Debug, Default)]
+struct SharedPeriods {
+    /// The events that name an id.
+    named: BTreeMap<SharedPeriod, Vec<String>>,
+    /// All events of the tenants.
+    whole: BTreeSet<SharedPeriod>,
+}
+
+impl SharedPeriods {
+    /// Returns whether each event that others show is one of these.
+    fn cover(&self, others: &Self) -> bool {
+        let mut by_id: HashMap<&str, Vec<&SharedPeriod>> = HashMap::new();
+        for (period, ids) in &self.named {
+            ids.iter().for_each(|id| by_id.entry(id).or_default().push(period));
+        }
+        let names = |period: &SharedPeriod, id: &String| {
+            let own = by_id.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
+            own.iter().any(|own| covers(own, period))
+        };
+        let mut named = others.named.iter();
+        let mut whole = others.whole.iter();
+        named.all(|(period, ids)| ids.iter().all(|id| names(period, id)))
+            && whole.all(|period| self.whole.iter().any(|own| covers(own, period)))
+    }
+}
+
+/// Returns whether a period has each moment and tenant of another.
+fn covers(own: &SharedPeriod, other: &SharedPeriod) -> bool {
+    let ends_later = match (own.1, other.1) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(own), Some(other)) => own >= other,
+    };
+    // None begins before all others.
+    own.0 <= other.0 && ends_later && own.2.is_superset(&other.2)
+}
 
 /// Equal digests are those of equal clauses, which may be long.
 impl PartialEq for Related {
@@ -37,18 +76,13 @@ impl Related {
         known: &Relationships,
     ) -> Self {
         // Those with the same period and tenants are asked for at once.
-        let mut named: BTreeMap<SharedPeriod, Vec<String>> = BTreeMap::new();
-        let mut whole: BTreeSet<SharedPeriod> = BTreeSet::new();
-        for relationship in known.all() {
+        let SharedPeriods { mut named, mut whole } = SharedPeriods::default();
+        // A reseller sees what names itself while it is one.
+        for relationship in known.of_partner(partner) {
             if relationship.state != RelationshipState::Recorded {
                 continue;
             }
             let Some(subject) = relationship.subject() else { continue };
-            // A reseller sees what names itself while it is one.
-            let is_own = matches!(&subject, Subject::Reseller(own) if own == partner);
-            if relationship.partner != partner && !is_own {
-                continue;
-            }
             for (from, to) in periods(relationship, manager, known) {
                 let frame = (Some(from), to, relationship.tenants.clone());
                 named.entry(frame).or_default().push(subject.related_id());
@@ -63,14 +97,21 @@ impl Related {
         let tenants = tenants.collect();
         let own = (!own.is_empty())
             .then(|| condition(Field::Tenant, Test::OneOf(own.iter().cloned().collect())));
-        let of_ids = |(frame, ids): (SharedPeriod, Vec<String>)| {
-            share(frame, Some(condition(Field::RelatedIds, Test::OneOf(ids))))
+        let of_ids = |(frame, ids): (&SharedPeriod, &Vec<String>)| {
+            share(frame, Some(condition(Field::RelatedIds, Test::OneOf(ids.clone()))))
         };
-        let whole = whole.into_iter().map(|frame| share(frame, None));
-        let shares = named.into_iter().map(of_ids).chain(whole);
-        let clause = Clause::Any(own.into_iter().chain(shares).collect());
+        let of_tenants = whole.iter().map(|frame| share(frame, None));
+        let clauses = named.iter().map(of_ids).chain(of_tenants);
+        let clause = Clause::Any(own.into_iter().chain(clauses).collect());
         let digest = hex(&Sha256::digest(format!("{clause:?}"))).into();
-        Self { tenants, clause: Arc::new(clause), digest }
+        let shares = Arc::new(SharedPeriods { named, whole });
+        Self { tenants, clause: Arc::new(clause), digest, shares }
+    }
+
+    /// Returns whether all that is seen by another one is seen by this, too. Both are of principals
+    /// with the same tenants of their own.
+    pub(in crate::access) fn covers(&self, other: &Self) -> bool {
+        self == other || self.shares.cover(&other.shares)
     }
 
     /// Returns the tenants that some events are seen of.
@@ -91,9 +132,9 @@ impl Related {
 
 /// Returns the clause of a period: the events of its tenants, or those of them that satisfy another
 /// one.
-fn share((from, to, tenants): SharedPeriod, of_rows: Option<Clause>) -> Clause {
-    let tenants = condition(Field::Tenant, Test::OneOf(tenants.into_iter().collect()));
-    let period = condition(Field::Time, Test::During(from, to));
+fn share((from, to, tenants): &SharedPeriod, of_rows: Option<Clause>) -> Clause {
+    let tenants = condition(Field::Tenant, Test::OneOf(tenants.iter().cloned().collect()));
+    let period = condition(Field::Time, Test::During(*from, *to));
     Clause::All([Some(tenants), Some(period), of_rows].into_iter().flatten().collect())
 }
 

@@ -13,10 +13,12 @@
 //!
 //! The last three rows are native events of resource type `relationship`, whose `details` name the
 //! `partner`, and `customer` or `reseller`, and `manager`; whoever compares lists of customers
-//! writes them. Operations that failed say nothing.
+//! writes them. Operations that failed say nothing, and neither do records that another one
+//! carries, such as the line of a log.
 
 use super::evidence::{EvidenceKind, Says};
 use super::{Subject, check_party};
+use crate::decode::Format;
 use crate::event::{Event, Field, Timestamp};
 use serde::Deserialize;
 
@@ -44,6 +46,8 @@ pub struct Statement {
     pub tenant: String,
     /// The id of the event.
     pub trace_id: String,
+    /// When the event became known, which is when it was accepted.
+    pub known: Timestamp,
 }
 
 /// The part of a native event that says what it is about.
@@ -66,11 +70,20 @@ struct NativeRecord {
 }
 
 impl Statement {
-    /// Returns what an event says, if it says anything. Who may be believed is not asked here.
-    pub fn of(event: &Event) -> Option<Self> {
+    /// Returns what an event says, if it says anything, and became `known` at a moment. Who may be
+    /// believed is not asked here.
+    pub fn of(event: &Event, known: Timestamp) -> Option<Self> {
         let name = event.text(Field::EventName)?;
+        let format = event.text(Field::Format).and_then(Format::from_name)?;
+        if !matches!(format, Format::Native | Format::Partner | Format::Cts) {
+            return None;
+        }
+        // What was tried and failed has not happened.
+        if event.text(Field::Level).is_some_and(|level| level != "normal") {
+            return None;
+        }
         if event.text(Field::ResourceType) == Some(RESOURCE_TYPE) {
-            return native(event, name);
+            return native(event, name, known);
         }
         let (kind, says) = match name {
             "unbindRecallCoupon" => (EvidenceKind::CouponRecall, Says::Ended),
@@ -86,10 +99,6 @@ impl Statement {
             }
             _ => return None,
         };
-        // What was tried and failed has not happened.
-        if event.text(Field::Level).is_some_and(|level| level != "normal") {
-            return None;
-        }
         let mut customers = related(event, "customer");
         let customer = customers.next()?.to_owned();
         // Of several customers none is the one.
@@ -106,6 +115,7 @@ impl Statement {
             manager: None,
             tenant: event.tenant.to_string(),
             trace_id: event.trace_id().to_owned(),
+            known,
         })
     }
 }
@@ -115,11 +125,7 @@ fn related<'a>(event: &'a Event, kind: &str) -> impl Iterator<Item = &'a str> {
     event.related_ids.iter().map(|id| &**id).filter_map(of_kind)
 }
 
-fn native(event: &Event, name: &str) -> Option<Statement> {
-    // What was tried and failed has not happened.
-    if event.text(Field::Level).is_some_and(|level| level != "normal") {
-        return None;
-    }
+fn native(event: &Event, name: &str, known: Timestamp) -> Option<Statement> {
     let says = match name {
         "associateCustomer" | "associateReseller" | "assignManager" => Says::Began,
         "disassociateCustomer" | "disassociateReseller" | "unassignManager" => Says::Ended,
@@ -160,5 +166,6 @@ fn native(event: &Event, name: &str) -> Option<Statement> {
         manager: details.manager,
         tenant: event.tenant.to_string(),
         trace_id: event.trace_id().to_owned(),
+        known,
     })
 }

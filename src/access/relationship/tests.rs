@@ -21,6 +21,7 @@ fn said(kind: EvidenceKind, says: Says, at: Timestamp, trace_id: &str) -> Statem
         manager: None,
         tenant: "distributor".to_owned(),
         trace_id: trace_id.to_owned(),
+        known: day(400),
     }
 }
 
@@ -31,7 +32,7 @@ struct Pair(Vec<Relationship>);
 impl Pair {
     fn hear(&mut self, said: &Statement) -> usize {
         let known: Vec<&Relationship> = self.0.iter().collect();
-        let changed = weigh(&known, "p", said, day(400));
+        let changed = weigh(&known, "p", said);
         let count = changed.len();
         for mut next in changed {
             if next.id.is_empty() {
@@ -138,7 +139,13 @@ fn what_an_administrator_has_decided_outlives_more_evidence_of_the_same_end() {
     known.evidence.push(word);
     pair.hear(&said(EvidenceKind::CouponRecall, Says::Ended, day(31), "the same end"));
     assert_eq!(pair.visible().last(), Some(&199));
-    pair.hear(&said(EvidenceKind::CouponRecall, Says::Ended, day(90), "another end"));
+    let another = said(EvidenceKind::CouponRecall, Says::Ended, day(90), "another end");
+    let earlier =
+        Statement { known: day(99), trace_id: "known before".to_owned(), ..another.clone() };
+    pair.hear(&earlier);
+    assert_eq!(pair.visible().last(), Some(&199), "the store had it when it was decided");
+    assert_eq!(pair.last_effect(), EvidenceEffect::Contradicts);
+    pair.hear(&another);
     assert_eq!(pair.visible().last(), Some(&89));
 }
 
@@ -254,11 +261,13 @@ fn no_evidence_adds_a_moment_to_a_recorded_period() {
 
 fn recorded(value: serde_json::Value) -> Arc<Relationship> {
     let mut value = value;
-    value["state"] = "recorded".into();
+    if value["state"].is_null() {
+        value["state"] = "recorded".into();
+    }
     Arc::new(serde_json::from_value(value).expect("a relationship"))
 }
 
-fn known() -> Relationships {
+fn known() -> Arc<Relationships> {
     let all = [
         json!({ "id": "1", "partner": "p", "customer": "c1", "tenants": ["d"],
             "from": day(10).to_string(), "to": day(20).to_string() }),
@@ -275,13 +284,19 @@ fn known() -> Relationships {
         customers: BTreeSet::from(["c1".to_owned()]),
         ..TenantStanding::default()
     };
-    Relationships::of(all.map(recorded), BTreeMap::from([("own1".to_owned(), standing)]))
+    let tenants = Arc::new(BTreeMap::from([("own1".to_owned(), standing)]));
+    Arc::new(Relationships::of(all.map(|known| (1, recorded(known))), tenants))
 }
 
 fn scope_of(principal: &serde_json::Value) -> Scope {
     let name = principal["name"].as_str().expect("a name").to_owned();
-    let directory =
-        Directory::of([0; 32], [(name.as_str(), principal)], [], &known(), &Directory::default());
+    let directory = Directory::of(
+        [0; 32],
+        [(name.as_str(), 0, principal)],
+        [],
+        &known(),
+        &Directory::default(),
+    );
     let caller = directory.by_certificate(["cn:x".to_owned()]).expect("the principal");
     caller.scope(&["*"]).expect("its scope")
 }
@@ -381,7 +396,7 @@ fn events_say_what_their_kind_says() {
     let of = |record: serde_json::Value| {
         let mut event = crate::decode::decode(&record.to_string(), None).expect("an event");
         event.tenant = "d".into();
-        Statement::of(&event).map(|said| (said.kind, said.says, said.subject, said.partner))
+        Statement::of(&event, day(1)).map(|said| (said.kind, said.says, said.subject, said.partner))
     };
     let customer =
         |kind, says| Some((kind, says, Subject::Customer("c".to_owned()), None::<String>));
@@ -397,6 +412,9 @@ fn events_say_what_their_kind_says() {
     let adjust = json!({ "trans_id": "1", "operation_type": "SOURCE_OPERATION_BEUNBIND",
         "customer_id": "c", "amount": "1", "operation_time": "2026-01-01T00:00:00Z" });
     assert_eq!(of(adjust), customer(EvidenceKind::AccountRetrieval, Says::MayHaveEnded));
+    let carried = json!({ "specversion": "1.0", "id": "1", "source": "s", "type": "t",
+        "data": coupon(3, "0") });
+    assert_eq!(of(carried), None, "a record that another one carries");
     let mut budget = json!({ "budget_amount": "1", "operation_type": "DELETE",
         "operation_time": "2026-01-01T00:00:00Z", "budget_type": "MONTHLY" });
     assert_eq!(of(budget.clone()), None, "nobody knows whose budget it was");
@@ -412,4 +430,61 @@ fn events_say_what_their_kind_says() {
         Some("p".to_owned()),
     ));
     assert_eq!(of(derived), expected);
+}
+
+#[test]
+fn more_customers_and_longer_periods_take_nothing_away() {
+    let shares = |changes: &[(&str, serde_json::Value)]| {
+        let all: Vec<_> = [
+            (
+                "1",
+                json!({ "partner": "p", "customer": "c1", "tenants": ["d"],
+                "from": day(10).to_string(), "to": day(20).to_string() }),
+            ),
+            (
+                "2",
+                json!({ "partner": "p", "customer": "c2", "tenants": ["d", "e"],
+                "from": day(10).to_string() }),
+            ),
+        ]
+        .into_iter()
+        .map(|(id, mut body)| {
+            body["id"] = id.into();
+            let changed = changes.iter().filter(|(changed, _)| *changed == id);
+            for (name, value) in changed.flat_map(|(_, change)| change.as_object().expect("one")) {
+                body[name] = value.clone();
+            }
+            body
+        })
+        .chain(changes.iter().filter(|(id, _)| *id == "new").map(|(_, body)| body.clone()))
+        .collect();
+        let tenants: BTreeMap<String, TenantStanding> = BTreeMap::new();
+        let known =
+            Relationships::of(all.into_iter().map(|body| (1, recorded(body))), Arc::new(tenants));
+        Related::of(("p", None), &BTreeSet::new(), &known)
+    };
+    let before = shares(&[]);
+    for (what, change, covers) in [
+        ("nothing", vec![], true),
+        (
+            "another customer",
+            vec![(
+                "new",
+                json!({ "id": "3", "partner": "p", "customer": "c3", "tenants": ["d"],
+                "from": day(10).to_string() }),
+            )],
+            true,
+        ),
+        ("an earlier beginning", vec![("1", json!({ "from": day(9).to_string() }))], true),
+        ("a later beginning", vec![("1", json!({ "from": day(11).to_string() }))], false),
+        ("a later end", vec![("1", json!({ "to": day(21).to_string() }))], true),
+        ("no end", vec![("1", json!({ "to": null }))], true),
+        ("an earlier end", vec![("1", json!({ "to": day(19).to_string() }))], false),
+        ("an end", vec![("2", json!({ "to": day(99).to_string() }))], false),
+        ("a tenant more", vec![("1", json!({ "tenants": ["d", "f"] }))], true),
+        ("a tenant less", vec![("2", json!({ "tenants": ["e"] }))], false),
+        ("one withdrawn", vec![("2", json!({ "state": "withdrawn" }))], false),
+    ] {
+        assert_eq!(shares(&change).covers(&before), covers, "{what}");
+    }
 }

@@ -205,7 +205,6 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::Relationships;
     use crate::access::{ApiToken, token_hash};
 
     const KEY: [u8; 32] = [3; 32];
@@ -221,13 +220,7 @@ mod tests {
         let principal = json!({ "name": "li", "roles": ["reader"], "tenants": ["a"] });
         let record = json!({ "principal": "li", "created": NOW.to_string(), "created_by": "s" });
         let tokens = [("t", &record, Some(&hash[..]))];
-        Directory::of(
-            KEY,
-            [("li", &principal)],
-            tokens,
-            &Relationships::default(),
-            &Directory::default(),
-        )
+        Directory::of(KEY, [("li", 0, &principal)], tokens, &Arc::default(), &Directory::default())
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::super::App;
 use super::room::{BodyRoom, TakenRoom};
-use crate::access::Caller;
+use crate::access::{Caller, Statement};
 use crate::engine::{Engine, Outcome, RequestKey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{Coding, DecodedBatch, IncomingRecord, RecordSplitter, Unpacked};
@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, BufRead, Read};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// The limits of a door's bodies.
@@ -106,16 +107,39 @@ impl App {
             // The batch keeps the room of the bytes that it was built from until it is durable.
             drop(body.bytes);
             let outcome = self.engine.submit(batch, source, request).await;
-            drop(body.taken);
             let outcome = outcome?;
             // Only now are the events durable that are the evidence. If this fails, the sender
             // sends them again.
-            if !said.is_empty() {
-                let caller = caller.clone();
-                self.run(move |engine| engine.hear(&caller, &said)).await?;
+            if said.is_empty() {
+                return Ok((outcome, beside));
             }
+            let outcome = self.weigh(caller.clone(), said, outcome).await?;
+            drop(body.taken);
             return Ok((outcome, beside));
         }
+    }
+
+    /// Weighs what a delivery says of relationships. Deliveries take turns, without a thread while
+    /// they wait, and whoever has the turn weighs what all of them say.
+    async fn weigh(
+        &self,
+        caller: Caller,
+        said: Vec<Statement>,
+        outcome: Outcome,
+    ) -> Result<Outcome> {
+        let heard = self.run(move |engine| Ok((engine.hear(&caller, said, &outcome)?, outcome)));
+        let (ticket, outcome) = heard.await?;
+        let Some(ticket) = ticket else { return Ok(outcome) };
+        let turn = Arc::clone(&self.evidence).acquire_owned().await;
+        if let Some(weighed) = ticket.outcome() {
+            return weighed.map(|()| outcome);
+        }
+        // The turn ends with the work, and not with a sender that hangs up.
+        let weighed = self.run(move |engine| {
+            let _turn = turn;
+            engine.weigh_evidence(&ticket)
+        });
+        weighed.await.map(|()| outcome)
     }
 }
 

@@ -142,7 +142,7 @@ impl Administration {
         let relationships = match [RecordKind::Relationship, RecordKind::Tenant].iter().all(is_same)
         {
             true => now.relationships,
-            false => Arc::new(relationships_of(&state)?),
+            false => Arc::new(relationships_of(&state, &now.state, &now.relationships)?),
         };
         let directory = match OF_DIRECTORY.iter().all(is_same) {
             true => now.directory,

@@ -21,10 +21,11 @@ pub(in crate::engine) fn credentials_key(store_key: &[u8; 32]) -> [u8; 32] {
 pub(in crate::engine) fn directory_of(
     key: [u8; 32],
     state: &AdminSnapshot,
-    known: &Relationships,
+    known: &Arc<Relationships>,
     earlier: &Directory,
 ) -> Directory {
-    let principals = state.all(RecordKind::Principal).map(|(name, record)| (name, &record.body));
+    let principals =
+        state.all(RecordKind::Principal).map(|(name, record)| (name, record.version, &record.body));
     let tokens = state
         .all(RecordKind::Token)
         .map(|(id, record)| (id, &record.body, record.secret.as_deref()));
@@ -43,18 +44,30 @@ pub(super) const OF_DIRECTORY: &[RecordKind] = &[
     RecordKind::Tenant,
 ];
 
-/// Reads the relationships of a state, and what tenants are to them.
+/// Reads the relationships of a state, and what tenants are to them. `earlier` are those of the
+/// state before: what has not changed is taken from them.
 ///
 /// # Errors
 /// A record that cannot be read: what it ended would be seen again without it.
-pub(super) fn relationships_of(state: &AdminSnapshot) -> Result<Relationships> {
-    let all: Vec<Arc<Relationship>> = state
+pub(super) fn relationships_of(
+    state: &AdminSnapshot,
+    before: &AdminSnapshot,
+    earlier: &Relationships,
+) -> Result<Relationships> {
+    let all: Vec<(u64, Arc<Relationship>)> = state
         .all(RecordKind::Relationship)
         .map(|(id, record)| {
-            serde_json::from_value(record.body.clone())
-                .context(ErrorKind::Corrupt, || format!("the relationship {id}"))
+            if let Some(known) = earlier.get_at(id, record.version) {
+                return Ok((record.version, Arc::clone(known)));
+            }
+            let read = serde_json::from_value(record.body.clone())
+                .context(ErrorKind::Corrupt, || format!("the relationship {id}"))?;
+            Ok((record.version, Arc::new(read)))
         })
         .collect::<Result<_>>()?;
+    if state.is_same(before, RecordKind::Tenant) {
+        return Ok(Relationships::of(all, Arc::clone(earlier.tenants())));
+    }
     let tenants: BTreeMap<String, TenantStanding> = state
         .all(RecordKind::Tenant)
         .map(|(name, record)| {
@@ -63,5 +76,5 @@ pub(super) fn relationships_of(state: &AdminSnapshot) -> Result<Relationships> {
             Ok((name.to_owned(), standing))
         })
         .collect::<Result<_>>()?;
-    Ok(Relationships::of(all, tenants))
+    Ok(Relationships::of(all, Arc::new(tenants)))
 }

@@ -136,7 +136,10 @@ impl Engine {
                 let caller = Caller::operator();
                 let accepted = self.statements_of(&caller, &mut batch).and_then(|said| {
                     let outcome = writer.ingest(batch, source, None, STREAM_ROOM_WAIT)?;
-                    self.hear(&caller, &said).map(|()| outcome)
+                    if let Some(ticket) = self.hear(&caller, said, &outcome)? {
+                        self.weigh_evidence(&ticket)?;
+                    }
+                    Ok(outcome)
                 });
                 match accepted {
                     Ok(outcome) => total.add(outcome),

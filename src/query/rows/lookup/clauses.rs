@@ -64,19 +64,32 @@ impl<'a, 'q> ClauseLookup<'a, 'q> {
                 {
                     return self.wanted(&wanted, true);
                 }
-                let found = clauses
-                    .iter()
-                    .map(|clause| self.look_up(clause))
-                    .collect::<Result<Option<Vec<ClauseRows<'a>>>>>()?;
-                found.map(|found| self.any(found)).transpose()
+                let mut found = Vec::with_capacity(clauses.len());
+                for clause in clauses {
+                    let Some(rows) = self.look_up(clause)? else { return Ok(None) };
+                    // There may be thousands: none keeps more than its own rows until the end.
+                    found.push(self.narrowed(rows)?);
+                }
+                self.any(found).map(Some)
             }
         }
+    }
+
+    /// Returns the same with one set, which is that of the rows in all of them.
+    fn narrowed(&self, found: ClauseRows<'a>) -> Result<ClauseRows<'a>> {
+        if found.required.len() < 2 {
+            return Ok(found);
+        }
+        Ok(ClauseRows { required: vec![RowSet::List(self.list(found.required)?)], ..found })
     }
 
     fn all(&self, clauses: &[Clause]) -> Result<Option<ClauseRows<'a>>> {
         let mut all = ClauseRows { required: Vec::new(), exact: true, sure: None };
         let mut known = clauses.is_empty();
-        for clause in clauses {
+        // Conditions of tenant and time are as quick to test on a few rows as their rows are many.
+        let (placing, others): (Vec<&Clause>, Vec<&Clause>) =
+            clauses.iter().partition(|clause| self.conditions.placing(clause).is_some());
+        for clause in others {
             match self.look_up(clause)? {
                 Some(found) => {
                     all.required.extend(found.required);
@@ -85,6 +98,19 @@ impl<'a, 'q> ClauseLookup<'a, 'q> {
                 }
                 None => all.exact = false,
             }
+        }
+        if all.required.is_empty() {
+            for clause in placing {
+                let found = self.look_up(clause)?;
+                known |= found.is_some();
+                all.required.extend(found.into_iter().flat_map(|found| found.required));
+            }
+        } else if !placing.is_empty() {
+            let placing: Vec<&FieldCondition> =
+                placing.iter().filter_map(|clause| self.conditions.placing(clause)).collect();
+            let mut rows = self.list(all.required)?;
+            rows.retain(|row| placing.iter().all(|test| self.conditions.places(test, *row)));
+            all.required = vec![RowSet::List(rows)];
         }
         Ok(known.then_some(all))
     }

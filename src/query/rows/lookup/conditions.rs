@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::event::{Field, IndexKind, Timestamp, Value, parse_address};
-use crate::filter::{FieldCondition, Test};
+use crate::filter::{Clause, FieldCondition, Test};
 use crate::query::dictionary::vocabulary::Vocabulary;
 use crate::query::rows::lookup::row_set::{ClauseRows, CodedRows, RowSet, WantedCodes, in_order};
 use crate::storage::segment::{Codes, IndexReader, Segment, TenantRows};
@@ -83,6 +83,32 @@ impl<'a> ConditionLookup<'a, '_> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Returns the condition of a clause that the place of a row alone decides: its tenant and its
+    /// time.
+    pub(super) fn placing<'c>(&self, clause: &'c Clause) -> Option<&'c FieldCondition> {
+        match clause {
+            Clause::Field(condition) if !condition.negated => {
+                let is_placing = matches!(
+                    (condition.field, &condition.test),
+                    (Field::Tenant, Test::OneOf(_)) | (Field::Time, Test::During(..))
+                );
+                is_placing.then_some(condition)
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns whether a condition that [`ConditionLookup::placing`] returned holds for a row.
+    pub(super) fn places(&self, condition: &FieldCondition, row: u32) -> bool {
+        if condition.field == Field::Time {
+            return condition.holds(Value::Time(self.index.key(row).time));
+        }
+        let tenants = &self.segment.manifest().tenants;
+        let after = tenants.partition_point(|tenant| tenant.first <= row);
+        let tenant = after.checked_sub(1).map(|position| &tenants[position]);
+        tenant.is_some_and(|tenant| condition.holds(Value::Text(&tenant.tenant)))
     }
 
     /// Returns the tenants that have some of the rows, in the order of rows.
