@@ -380,7 +380,7 @@ fn hostile_text_is_one_line_in_every_output() {
 }
 
 /// Whether any file below a folder has a text.
-fn is_on_disk(folder: &Path, text: &str) -> Option<String> {
+pub(super) fn is_on_disk(folder: &Path, text: &str) -> Option<String> {
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in std::fs::read_dir(&next).expect("a folder") {

@@ -9,6 +9,7 @@ mod hostile_clients;
 mod iam;
 mod limits;
 mod matrix;
+mod mixed_load;
 mod oidc;
 mod oidc_provider;
 mod oidc_real;
