@@ -3,7 +3,7 @@
 use super::access_key::{AccessKey, AccessKeyRecord};
 use super::caller::Caller;
 use super::person::{Person, PersonRefusal, compared};
-use super::principal::{Grant, Principal};
+use super::principal::{Grant, Principal, ShownToPartners};
 use super::relationship::Relationships;
 use super::role::Role;
 use super::token::{TokenHash, is_mistyped, token_hash};
@@ -103,9 +103,10 @@ impl Directory {
         earlier: &Self,
     ) -> Self {
         let mut directory = Self { key, known: Arc::clone(known), ..Self::default() };
+        let mut shown = earlier.shown_still(known);
         for (name, version, body) in principals {
             directory.records += 1;
-            match directory.grant(name, version, body, earlier) {
+            match directory.grant((name, version, body), earlier, &mut shown) {
                 Ok(grant) => {
                     for certificate in &grant.principal().certificates {
                         directory.certificates.insert(certificate.clone(), Arc::clone(&grant));
@@ -142,8 +143,21 @@ impl Directory {
         directory
     }
 
+    /// Returns what relationships show that others show as well.
+    fn shown_still(&self, known: &Relationships) -> ShownToPartners {
+        let grants = self.principals.values().map(|(_, grant)| grant);
+        let same = grants
+            .filter(|grant| grant.partner().is_some_and(|own| known.is_same_for(own, &self.known)));
+        same.filter_map(|grant| grant.shown()).collect()
+    }
+
     /// Returns what a principal may do and see.
-    fn grant(&self, name: &str, version: u64, body: &Json, earlier: &Self) -> Result<Arc<Grant>> {
+    fn grant(
+        &self,
+        (name, version, body): (&str, u64, &Json),
+        earlier: &Self,
+        shown: &mut ShownToPartners,
+    ) -> Result<Arc<Grant>> {
         let before = earlier.principals.get(name).filter(|_| earlier.key == self.key);
         if let Some((made, grant)) = before
             && *made == version
@@ -152,7 +166,7 @@ impl Directory {
             return Ok(Arc::clone(grant));
         }
         let mut grant = read_principal(body, self.key)?;
-        grant.relate(&self.known, before.map(|(_, grant)| (&**grant, &*earlier.known)));
+        grant.relate(&self.known, shown);
         Ok(Arc::new(grant))
     }
 

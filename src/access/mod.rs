@@ -42,7 +42,8 @@ pub use person::{Person, PersonRefusal};
 pub use principal::{Grant, Principal, check_name};
 pub use relationship::{
     EvidenceEffect, EvidenceKind, Related, Relationship, RelationshipEvidence, RelationshipState,
-    Relationships, Says, Statement, Subject, TenantStanding, WaitingChange, check_party, weigh,
+    Relationships, Says, SpokenOf, Statement, Subject, TenantStanding, WaitingChange, check_party,
+    weigh,
 };
 pub use role::{Permission, Role};
 pub use scope::{Scope, ScopedFilter};

@@ -12,7 +12,7 @@ use crate::event::Timestamp;
 use crate::filter::{Filter, parse_filter};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The most characters of a principal's name.
@@ -78,6 +78,9 @@ pub struct Principal {
     #[serde(default, skip_serializing_if = "CallLimits::is_empty")]
     pub limits: CallLimits,
 }
+
+/// What relationships show, by the partner, manager and own tenants that they show it to.
+pub(super) type ShownToPartners = HashMap<(String, Option<String>, BTreeSet<String>), Related>;
 
 /// A principal whose settings were read, as calls use it.
 #[derive(Debug)]
@@ -313,40 +316,33 @@ impl Grant {
         self.permissions.contains(&permission)
     }
 
-    /// Gives it what the relationships of its partner show. `earlier` is the grant that its
-    /// principal had by other relationships, if it had one.
-    pub(super) fn relate(
-        &mut self,
-        known: &Relationships,
-        earlier: Option<(&Self, &Relationships)>,
-    ) {
-        let is_same = |before: &Self| {
-            let (own, before) = (&self.principal, &before.principal);
-            (&own.partner, &own.manager, &own.tenants)
-                == (&before.partner, &before.manager, &before.tenants)
-        };
-        if let (Some(partner), Some((before, known_before))) = (self.partner(), earlier)
-            && is_same(before)
-            && known.is_same_for(partner, known_before)
-        {
-            self.related.clone_from(&before.related);
-            return;
-        }
-        let of = |partner: &String| {
-            let own = &self.principal.tenants;
-            Related::of((partner, self.principal.manager.as_deref()), own, known)
-        };
-        self.related = self.principal.partner.as_ref().map(of);
+    /// Gives it what the relationships of its partner show. What `shown` has for others with the
+    /// same partner, manager and tenants of their own is shared.
+    pub(super) fn relate(&mut self, known: &Relationships, shown: &mut ShownToPartners) {
+        let Some(partner) = &self.principal.partner else { return };
+        let (manager, own) = (&self.principal.manager, &self.principal.tenants);
+        let key = (partner.clone(), manager.clone(), own.clone());
+        let related = shown
+            .entry(key)
+            .or_insert_with(|| Related::of((partner, manager.as_deref()), own, known));
+        self.related = Some(related.clone());
+    }
+
+    /// Returns what relationships show it, with the partner, manager and tenants that this is for.
+    pub(super) fn shown(&self) -> Option<((String, Option<String>, BTreeSet<String>), Related)> {
+        let of = &self.principal;
+        let key = (of.partner.clone()?, of.manager.clone(), of.tenants.clone());
+        Some((key, self.related.clone()?))
     }
 
     /// Returns whether it permits what an earlier one of the same principal does, and shows at
     /// least the same.
     pub(super) fn still_shows(&self, earlier: &Self) -> bool {
-        let covers = match (&self.related, &earlier.related) {
+        let covers = || match (&self.related, &earlier.related) {
             (Some(now), Some(before)) => now.covers(before),
             (now, before) => now.is_none() && before.is_none(),
         };
-        self.principal == earlier.principal && covers
+        self.principal == earlier.principal && covers()
     }
 
     /// Returns the partner that it belongs to.

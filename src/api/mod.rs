@@ -16,6 +16,7 @@ mod events;
 mod export;
 mod health;
 mod iam;
+mod lifecycle;
 mod limits;
 mod loopback;
 mod openapi;

@@ -5,13 +5,15 @@ use super::connection::{self, Served};
 use super::proxy::TrustedProxies;
 use super::tls::{self, TlsContext, TlsFiles};
 use super::{
-    ELASTIC_VERSION, OidcProvider, OidcSettings, RouterOptions, ServerLimits, router_with, trail,
+    ELASTIC_VERSION, OidcProvider, OidcSettings, RouterOptions, ServerLimits, lifecycle,
+    router_with, trail,
 };
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
 use ipnet::IpNet;
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +93,32 @@ impl ServeOptions {
             stop: None,
         }
     }
+
+    /// Returns everything that a server is set up with, without secrets.
+    fn shown(&self, engine: &Engine) -> Json {
+        let shown = |path: &Path| path.display().to_string();
+        let tls = self.tls.as_ref().map(|files| {
+            json!({ "cert": shown(&files.cert), "key": shown(&files.key),
+            "client_ca": files.client_ca.as_deref().map(shown) })
+        });
+        let oidc = self.oidc.as_ref().map(|oidc| {
+            json!({ "issuer": oidc.issuer, "client_id": oidc.client_id, "audience": oidc.audience,
+            "groups_claim": oidc.groups_claim, "public_url": oidc.public_url,
+            "ca": oidc.ca.as_deref().map(shown),
+            "client_secret_file": oidc.client_secret_file.as_deref().map(shown) })
+        });
+        let proxies: Vec<String> = self.proxies.iter().map(ToString::to_string).collect();
+        let own = json!({ "listen": self.listen.to_string(), "tls": tls, "behind_proxy": proxies,
+        "auth": if self.credentials { "credentials" } else { "none" }, "oidc": oidc,
+        "principal_limits": self.limits.principal, "tenant_limits": self.limits.tenant,
+        "public_https": self.public_https, "elastic_version": self.elastic_version,
+        "drain_seconds": self.drain.as_secs(), "connections": self.connections });
+        let (Json::Object(mut all), Json::Object(own)) = (engine.shown_settings(), own) else {
+            return Json::Null;
+        };
+        all.extend(own);
+        Json::Object(all)
+    }
 }
 
 /// Serves until a stop signal arrives, and then until the current requests are done or
@@ -114,16 +142,16 @@ pub async fn serve(
     let scheme = if tls.is_some() { "https" } else { "http" };
     let own = format!("{scheme}://{bound}");
     let oidc = options.oidc.as_ref().map(|oidc| OidcProvider::new(oidc, &own)).transpose()?;
+    let settings = options.shown(&engine);
     let stop = stop_signal(options.stop)?;
     if options.trail {
-        let details = json!({ "version": env!("CARGO_PKG_VERSION"), "listen": bound.to_string(),
-            "credentials": options.credentials });
-        record_event(&engine, "startServer", details).await;
+        lifecycle::record_start(&engine, settings, &bound.to_string()).await;
     }
     ready(bound);
     let mut beside = JoinSet::new();
     if let Some(tls) = &tls {
-        beside.spawn(tls.clone().keep_current());
+        let told = options.trail.then(|| Arc::clone(&engine));
+        beside.spawn(tls.clone().keep_current(told));
     }
     if let Some(oidc) = &oidc {
         beside.spawn(Arc::clone(oidc).keep_current());
@@ -165,17 +193,9 @@ pub async fn serve(
     }
     drop(over);
     if recording.join_next().await.is_some() {
-        record_event(&engine, "stopServer", json!({ "drained": drained.is_ok() })).await;
+        lifecycle::record(&engine, "stopServer", json!({ "drained": drained.is_ok() })).await;
     }
     Ok(())
-}
-
-/// Records the start or the end of a server. A disk that is full does not keep it from answering
-/// what needs no record, such as how it is.
-async fn record_event(engine: &Engine, event_name: &str, details: Json) {
-    if let Err(error) = engine.record_event(event_name, details).await {
-        tracing::error!(%error, "{event_name} cannot be recorded");
-    }
 }
 
 /// Checks that an address that other machines reach is one for callers who are known, over

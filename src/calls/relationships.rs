@@ -150,6 +150,7 @@ fn create(engine: &Engine, caller: &Caller, new: NewRelationship) -> Result<Rela
 
 /// Changes what the body names; null opens the end.
 fn apply(known: &mut Relationship, changes: Map<String, Json>) -> Result<()> {
+    let before = (known.from, known.to);
     let text = |name: &str, value: &Json| match value.as_str() {
         Some(text) => moment(name, text),
         None => Err(Error::parameter(name, "is a time in RFC 3339")),
@@ -165,6 +166,10 @@ fn apply(known: &mut Relationship, changes: Map<String, Json>) -> Result<()> {
                 return Err(Error::parameter(&name, what));
             }
         }
+    }
+    if before != (known.from, known.to) {
+        // What waited was about the period as it was.
+        known.waiting = None;
     }
     known.check()
 }

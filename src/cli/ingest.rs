@@ -117,6 +117,14 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
         total.fail(&error);
     }
     progress.bar.finish_and_clear();
+    if let Destination::Local(engine, ..) = &destination
+        && engine.directory().is_empty()
+    {
+        note(
+            "annals: the store has no administrator: annals init adds one, and annals serve needs \
+            one unless it asks nobody (--auth none)",
+        );
+    }
     total.report(args.allow_quarantine)
 }
 

@@ -6,7 +6,7 @@ use super::{OK, Session};
 use crate::access::{ApiToken, Caller, Principal, Role, TokenRecord};
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::storage::{AccessMode, DataDir};
+use crate::storage::{AccessMode, DataDir, paths};
 use clap::Args;
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 /// The name of the first administrator.
 const ADMINISTRATOR: &str = "admin";
 /// The file that a new token is written to if nobody reads the output. A backup does not have it.
-const TOKEN_FILE: &str = "first-admin-token";
 /// The variable with a token that was made elsewhere.
 const TOKEN_VARIABLE: &str = "ANNALS_ADMIN_TOKEN";
 
@@ -148,7 +147,7 @@ pub(super) fn add_administrator(
 }
 
 fn write_token(data: &Path, token: &ApiToken) -> Result<PathBuf> {
-    let path = data.join(TOKEN_FILE);
+    let path = data.join(paths::FIRST_TOKEN_FILE);
     let failed = || path.display().to_string();
     // One that is left of a start that failed is nobody's.
     let _ = std::fs::remove_file(&path);

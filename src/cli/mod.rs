@@ -46,7 +46,7 @@ use crate::engine::{Engine, Settings};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{AccessMode, DataDir};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value as Json;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -302,7 +302,7 @@ pub fn main() -> ExitCode {
     log.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .without_time()
         .init();
-    raise_open_files();
+    set_process_limits();
     match run(cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(&error),
@@ -310,8 +310,9 @@ pub fn main() -> ExitCode {
 }
 
 /// Raises the process's limit of open files to what the system allows: every segment that has been
-/// queried keeps its file open.
-fn raise_open_files() {
+/// queried keeps its file open. Its memory is not dumped: tokens and keys are in it.
+fn set_process_limits() {
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // If that is refused, the limit stays as it is, and errors report it when it is reached.

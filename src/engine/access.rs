@@ -1,11 +1,14 @@
 //! Principals and their tokens: what the administrative state says of them, and changes of it.
 
-use crate::access::{ApiToken, Caller, Directory, Principal, Role, TokenRecord, token_hash};
+use crate::access::{
+    ApiToken, Caller, Directory, Principal, Role, TokenRecord, TokenRefusal, token_hash,
+};
 use crate::engine::maintain::admin::Deed;
 use crate::engine::maintain::directory::credentials_key;
 use crate::engine::{Engine, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::admin::{AdminRecord, AdminSnapshot, RecordChange, RecordKind};
+use crate::storage::paths;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
@@ -182,6 +185,7 @@ impl Engine {
             let own = views.all().filter(|view| view.principal.as_deref().is_some_and(is_own));
             Ok(removed.chain(own.map(View::left_behind)).collect())
         })?;
+        self.remove_first_token();
         Ok(())
     }
 
@@ -238,7 +242,21 @@ impl Engine {
             own.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such token"))?;
             Ok(vec![remove(RecordKind::Token, id)])
         })?;
+        self.remove_first_token();
         Ok(())
+    }
+
+    /// Removes the file with the first administrator's token, if the token is none any more.
+    fn remove_first_token(&self) {
+        let store = self.shared.data.store();
+        let Ok(text) = store.read(paths::FIRST_TOKEN_FILE) else { return };
+        let text = String::from_utf8_lossy(&text);
+        let known = self.directory().by_token(text.trim(), self.shared.clock.now()).map(|_| ());
+        if matches!(known, Err(TokenRefusal::Unknown | TokenRefusal::Mistyped))
+            && let Err(error) = store.remove(paths::FIRST_TOKEN_FILE)
+        {
+            tracing::warn!(%error, "the file of a token that is none any more is left behind");
+        }
     }
 }
 

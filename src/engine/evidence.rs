@@ -13,10 +13,14 @@
 use super::access::put;
 use super::relationships::{check_room, deed, next_id};
 use super::{Engine, Outcome};
-use crate::access::{Actor, Caller, Relationship, Relationships, Scope, Statement, weigh};
+use crate::access::{
+    Actor, Caller, Relationship, Relationships, Scope, SpokenOf, Statement, weigh,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::clip;
+use crate::event::{Field, clip};
+use crate::filter::{Clause, FieldCondition, Filter, Test};
 use crate::ingest::{DecodedBatch, Rejected};
+use crate::query::{PAGE_ROWS_MAX, PageQuery};
 use crate::storage::admin::RecordKind;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -26,8 +30,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 const WEIGHED_AT_ONCE: usize = 200;
 /// The most bytes of relationships in one change, whose record has at most a megabyte.
 const CHANGED_BYTES_MAX: usize = 256 << 10;
-/// How many events with one trace id are looked at.
-const OF_ONE_ID_MAX: usize = 16;
+/// How many statements are compared with what is stored at a time.
+const READ_AT_ONCE: usize = 500;
 
 /// Statements that wait to be weighed.
 #[derive(Debug, Default)]
@@ -138,32 +142,61 @@ impl Engine {
     pub fn hear(
         &self,
         caller: &Caller,
-        said: Vec<Statement>,
+        mut said: Vec<Statement>,
         outcome: &Outcome,
     ) -> Result<Option<EvidenceTicket>> {
         let is_all_new =
             outcome.duplicates == 0 && outcome.quarantined.is_empty() && !outcome.replayed;
-        let said = if is_all_new { said } else { self.as_stored(&said)? };
+        if is_all_new {
+            let now = self.shared.clock.now();
+            said.iter_mut().for_each(|said| said.known = now);
+        } else {
+            said = self.as_stored(said)?;
+        }
         Ok((!said.is_empty()).then(|| self.shared.evidence.add(caller.actor(), said)))
     }
 
     /// Returns the statements that the stored events with their trace ids make, too, unless they
     /// were weighed before. Each counts as known since its event is.
-    fn as_stored(&self, said: &[Statement]) -> Result<Vec<Statement>> {
+    fn as_stored(&self, said: Vec<Statement>) -> Result<Vec<Statement>> {
         let known = self.relationships();
         let snapshot = self.snapshot();
         let reader = self.reader(&snapshot, None);
-        let (mut stored, mut looked_at) = (Vec::new(), HashSet::new());
-        for said in said {
-            if known.has_weighed(said) || !looked_at.insert((&said.tenant, &said.trace_id)) {
-                continue;
+        let mut of_tenants: BTreeMap<String, Vec<Statement>> = BTreeMap::new();
+        for said in said.into_iter().filter(|said| !known.has_weighed(said)) {
+            of_tenants.entry(said.tenant.clone()).or_default().push(said);
+        }
+        let mut stored = Vec::new();
+        for (tenant, said) in of_tenants {
+            let scope = Scope::of_operator(&[&tenant])?;
+            for said in said.chunks(READ_AT_ONCE) {
+                let ids: BTreeSet<&String> = said.iter().map(|said| &said.trace_id).collect();
+                let ids = ids.into_iter().cloned().collect();
+                let is_one = FieldCondition {
+                    field: Field::TraceId,
+                    negated: false,
+                    test: Test::OneOf(ids),
+                };
+                let filter = Filter { clauses: vec![Clause::Field(is_one)], ..Filter::default() };
+                let mut made: Vec<Statement> = Vec::new();
+                let mut query = PageQuery { limit: PAGE_ROWS_MAX, ..PageQuery::default() };
+                loop {
+                    let page = reader.list(&scope, &filter, &query)?;
+                    let events = page.events.iter();
+                    made.extend(events.filter_map(|event| Statement::of(event, event.ingest_time)));
+                    query.cursor = page.next;
+                    if query.cursor.is_none() {
+                        break;
+                    }
+                }
+                // Another record with the same id may have been there before.
+                stored.extend(said.iter().filter_map(|said| {
+                    let is_it = |made: &&Statement| {
+                        Statement { known: made.known, ..said.clone() } == **made
+                    };
+                    made.iter().find(is_it).cloned()
+                }));
             }
-            let scope = Scope::of_operator(&[&said.tenant])?;
-            let events = reader.get(&scope, &said.trace_id, OF_ONE_ID_MAX)?;
-            let made = events.iter().filter_map(|event| Statement::of(event, event.ingest_time));
-            // Another record with the same id may have been there before.
-            let made = made.filter(|made| Statement { known: made.known, ..said.clone() } == *made);
-            stored.extend(made);
         }
         Ok(stored)
     }
@@ -181,10 +214,15 @@ impl Engine {
                 let actor = first.actor.clone();
                 let (own, others): (Vec<_>, Vec<_>) =
                     waiting.into_iter().partition(|heard| heard.actor == actor);
-                let weighed = self.weigh_all(&actor, own.iter().flat_map(|heard| &heard.said));
-                let done = weighed.map_err(|error| (error.kind(), error.to_string()));
+                let together = self.weigh_all(&actor, own.iter().flat_map(|heard| &heard.said));
                 for heard in own {
-                    let _ = heard.done.0.set(done.clone());
+                    // One that cannot be weighed is no reason why others are not.
+                    let weighed = match &together {
+                        Ok(()) => Ok(()),
+                        Err(_) => self.weigh_all(&actor, heard.said.iter()),
+                    };
+                    let done = weighed.map_err(|error| (error.kind(), error.to_string()));
+                    let _ = heard.done.0.set(done);
                 }
                 waiting = others;
             }
@@ -243,7 +281,7 @@ fn weighed(known: &Relationships, heard: &[&Statement]) -> BTreeMap<String, Rela
     let mut changed: BTreeMap<String, Relationship> = BTreeMap::new();
     let mut made = 0;
     for said in heard {
-        let Some(partner) = known.partner_of(said) else {
+        let Some(SpokenOf { partner, is_own }) = known.partner_of(said) else {
             tracing::warn!(
                 tenant = said.tenant,
                 trace_id = said.trace_id,
@@ -256,9 +294,14 @@ fn weighed(known: &Relationships, heard: &[&Statement]) -> BTreeMap<String, Rela
         let pair: Vec<&Relationship> = about
             .chain(changed.values().filter(|known| known.subject().as_ref() == Some(&said.subject)))
             .filter(|known| known.partner == partner && known.manager == said.manager)
+            // Of another's partner, a tenant speaks only where its own events are seen.
+            .filter(|known| is_own || known.tenants.contains(&said.tenant))
             .collect();
         for mut next in weigh(&pair, &partner, said) {
             if next.id.is_empty() {
+                if !is_own {
+                    next.tenants = [said.tenant.clone()].into();
+                }
                 if let Err(error) = check_room(known, made + 1) {
                     tracing::error!(%error, "a relationship that evidence states is not recorded");
                     continue;

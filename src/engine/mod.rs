@@ -51,6 +51,7 @@ mod open;
 mod pools;
 mod quarantine;
 mod relationships;
+mod servers;
 mod settings;
 mod snapshot;
 mod status;
@@ -70,6 +71,7 @@ pub use maintain::retention::Expired;
 pub use maintain::saved_views::{View, ViewText, Views};
 pub use maintain::scrub::Scrubbed;
 pub use maintain::views::SeenVersion;
+pub use servers::EarlierServer;
 pub use settings::Settings;
 pub use status::{LogUsage, PACE_SECONDS, StoreStatus, TenantTotals};
 pub use trail::{CallCost, CallHandle, RecordSafety, RecordedCall};
@@ -133,6 +135,8 @@ struct Shared {
     taken: Mutex<BTreeMap<String, SourceCounts>>,
     quarantine: Quarantine,
     evidence: evidence::EvidenceQueue,
+    /// How many events the log gave back when it was opened, and how many bytes of it were torn.
+    recovered: (usize, u64),
 }
 
 /// Takes events in, seals them and looks after what is there. It exists only if the directory is

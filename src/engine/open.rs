@@ -113,6 +113,10 @@ impl Engine {
             taken,
             quarantine,
             evidence: EvidenceQueue::default(),
+            recovered: (
+                logged.events.len(),
+                logged.recovered.torn.as_ref().map_or(0, |torn| torn.bytes),
+            ),
         });
         let writer = match folder {
             Some(folder) if access == AccessMode::Write => {

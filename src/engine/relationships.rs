@@ -3,8 +3,8 @@
 
 use super::access::put;
 use crate::access::{
-    Caller, Relationship, RelationshipEvidence, RelationshipState, Relationships, Says,
-    TenantStanding, check_party, check_producer,
+    Caller, EvidenceEffect, Relationship, RelationshipEvidence, RelationshipState, Relationships,
+    Says, TenantStanding, check_party, check_producer,
 };
 use crate::engine::Engine;
 use crate::engine::maintain::admin::Deed;
@@ -48,7 +48,8 @@ impl Engine {
         self.change_admin(&caller.actor(), &deed, |_| {
             let known = self.relationships();
             check_room(&known, 1)?;
-            check_apart(&known, &stated)?;
+            known.end_as_stated(&mut made);
+            check_apart(&known, &made)?;
             made.id = next_id(&known, 0);
             Ok(vec![put(RecordKind::Relationship, &made.id, json!(made), None)])
         })?;
@@ -74,12 +75,16 @@ impl Engine {
             let says = if after.to.is_some() { Says::Ended } else { Says::Began };
             let at = after.to.unwrap_or(after.from);
             after.forget_administrators(ADMINISTRATORS_KEPT - 1);
-            after.evidence.push(RelationshipEvidence::of_administrator(
-                caller.name(),
-                says,
-                at,
-                now,
-            ));
+            let word = RelationshipEvidence::of_administrator(caller.name(), says, at, now);
+            let is_put_in_force = before.state != after.state;
+            let effect = match after.to != before.to && !is_put_in_force {
+                true => EvidenceEffect::Moved,
+                false => EvidenceEffect::Agrees,
+            };
+            after.evidence.push(RelationshipEvidence { effect, ..word });
+            if is_put_in_force && after.state == RelationshipState::Recorded {
+                self.relationships().end_as_stated(&mut after);
+            }
         }
         let deed = Deed {
             resource_id: Some(id),

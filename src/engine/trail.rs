@@ -351,8 +351,9 @@ impl Engine {
     pub async fn record_event(&self, event_name: &str, details: Json) -> Result<()> {
         let (writer, trail) = (self.writer()?, &self.shared.trail);
         let number = trail.number.fetch_add(1, Ordering::Relaxed);
+        let level = if details["error"].is_null() { "normal" } else { "warning" };
         let record = json!({
-            "trace_id": format!("store-{:016x}-{number}", self.opening()),
+            "level": level, "trace_id": format!("store-{:016x}-{number}", self.opening()),
             "event_name": event_name, "resource_type": "store",
             "operator": Actor::store().name, "details": details,
         });

@@ -39,6 +39,8 @@ pub const KEY_FILE: &str = "cursor.key";
 pub const REDACTION_FILE: &str = "redaction.json";
 /// The redaction key, 32 random bytes.
 pub const REDACTION_KEY: &str = "redaction.key";
+/// The token of the first administrator, until somebody takes it away or it is withdrawn.
+pub const FIRST_TOKEN_FILE: &str = "first-admin-token";
 /// Administrative state: a redb database that only its owner may read.
 pub const ADMIN_FILE: &str = "admin.redb";
 /// The retention policy and legal holds, as earlier versions kept them.

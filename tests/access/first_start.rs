@@ -128,4 +128,13 @@ fn a_store_that_is_made_when_it_is_served_has_an_administrator() {
     assert!(listed.contains("security_administrator"), "{listed}");
     drop(server);
     Server::start_guarded(&data).stop();
+
+    // The file goes with its token, and not with another one.
+    let place = data.to_string_lossy().into_owned();
+    let made = annals(&["token", "create", "admin", "--data", &place]).ok();
+    let id = |token: &str| token.trim().split('_').nth(1).expect("an id").to_owned();
+    for (token, is_there) in [(&made, true), (&token, false)] {
+        annals(&["token", "revoke", "admin", &id(token), "--data", &place]).ok();
+        assert_eq!(data.join("first-admin-token").exists(), is_there);
+    }
 }

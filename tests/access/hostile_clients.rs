@@ -444,6 +444,12 @@ fn a_secret_that_is_sent_in_any_place_is_in_no_log_file_or_answer() {
     );
     assert!(trail.text.contains("askQuestion") && !trail.text.contains(&secret), "{}", trail.text);
     assert!(trail.text.contains("_…_"), "what was asked is told without it: {}", trail.text);
+    // Nor would it be in a dump of the process's memory: there is none.
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", attacked.server.id()));
+    let limits = limits.expect("the limits of a process");
+    let of_core = limits.lines().find(|line| line.starts_with("Max core file size"));
+    let of_core: Vec<&str> = of_core.expect("a limit").split_whitespace().collect();
+    assert_eq!(of_core[4..6], ["0", "0"]);
     let data = attacked.folder.path().join("data");
     let log = attacked.server.stop();
     assert!(!log.contains(&secret), "{log}");

@@ -408,6 +408,97 @@ fn a_record_that_is_refused_as_a_conflict_says_nothing() {
 }
 
 #[test]
+fn an_end_that_was_stated_before_counts_when_an_administrator_puts_the_period_in_force() {
+    let stage = Stage::new();
+    let partner = stage.partner("anna", &json!({ "partner": "p" }));
+    stage.deliver(&stage.collector, &[unbind("u1", 50)]);
+    let open = json!({ "partner": "p", "customer": "c1", "tenants": ["d"], "from": day(20) });
+    let id = stage.relate(&open);
+    assert_eq!(stage.days(&partner, "c1"), range(20, 50));
+    // Withdrawn, stated again, ended, and only then confirmed.
+    stage.ask_admin("POST", &format!("/api/v1/relationships/{id}/withdraw"), &Json::Null);
+    stage.deliver(&stage.collector, &[bind("b2", 60)]);
+    stage.deliver(&stage.collector, &[unbind("u2", 70)]);
+    assert!(stage.days(&partner, "c1").is_empty());
+    let waiting = stage.relationships().into_iter().find(|known| known["state"] == "waiting");
+    let waiting = waiting.expect("one that waits");
+    let path = format!("/api/v1/relationships/{}/confirm", waiting["id"].as_str().expect("an id"));
+    stage.ask_admin("POST", &path, &Json::Null);
+    assert_eq!(stage.days(&partner, "c1"), range(60, 70));
+}
+
+#[test]
+fn what_waits_does_not_undo_what_an_administrator_sets_meanwhile() {
+    let stage = Stage::new();
+    let partner = stage.partner("anna", &json!({ "partner": "p" }));
+    stage.deliver(&stage.collector, &[bind("b1", 20)]);
+    stage.deliver(&stage.collector, &[bind("b2", 10)]);
+    let known = &stage.relationships()[0];
+    assert_eq!(known["waiting"]["from"], day(10));
+    let path = format!("/api/v1/relationships/{}", known["id"].as_str().expect("an id"));
+    stage.ask_admin("PATCH", &path, &json!({ "to": day(50) }));
+    let confirm = format!("{path}/confirm");
+    let answer = stage.server.call(Some(&stage.admin), "POST", &confirm, Body::empty());
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    assert_eq!(stage.days(&partner, "c1"), range(20, 50));
+}
+
+#[test]
+fn a_distributor_speaks_of_customers_of_its_resellers_where_its_own_events_are_seen() {
+    let stage = Stage::new();
+    let other = stage.partner("of-r", &json!({ "partner": "r" }));
+    // A period of r, recorded for another tenant than d.
+    stage.relate(&json!({ "partner": "r", "customer": "c1", "tenants": ["e"], "from": day(0) }));
+    let of_r = |name: &str, id: &str, member: &str, at: i64| {
+        let mut details = json!({ "partner": "r", "customer": "c1" });
+        details[member] = day(at).into();
+        derived(name, id, at, &details)
+    };
+    let before = stage.relationships();
+    stage.deliver(&stage.collector, &[of_r("disassociateCustomer", "x1", "not_before", 5)]);
+    assert_eq!(stage.relationships(), before, "r is nobody to the tenant");
+    // An end that nobody knows a beginning of makes nobody a reseller.
+    let reseller = |name: &str, id: &str, member: &str, at: i64| {
+        let mut details = json!({ "partner": "p", "reseller": "r" });
+        details[member] = day(at).into();
+        derived(name, id, at, &details)
+    };
+    stage.deliver(&stage.collector, &[reseller("disassociateReseller", "x2", "not_before", 5)]);
+    stage.deliver(&stage.collector, &[of_r("disassociateCustomer", "x3", "not_before", 6)]);
+    assert_eq!(stage.relationships()[0], before[0]);
+    stage.deliver(&stage.collector, &[reseller("associateReseller", "x4", "associated_on", 10)]);
+    stage.deliver(&stage.collector, &[of_r("disassociateCustomer", "x5", "not_before", 20)]);
+    assert_eq!(stage.relationships()[0], before[0], "the period is of another tenant");
+    stage.deliver(&stage.collector, &[of_r("associateCustomer", "x6", "associated_on", 30)]);
+    let made = stage.relationships().into_iter().find(|known| known["from"] == day(30));
+    assert_eq!(made.expect("a period")["tenants"], json!(["d"]));
+    assert_eq!(stage.days(&other, "c1"), range(30, 100));
+}
+
+#[test]
+fn thousands_of_periods_are_looked_up_and_scanned() {
+    let stage = Stage::new();
+    let partner = stage.partner("anna", &json!({ "partner": "p" }));
+    let began: Vec<Json> = (0..3_000)
+        .map(|number| {
+            let from = Timestamp::from_millis(NOW - 300 * DAY + DAY + i64::from(number));
+            let details = json!({ "partner": "p", "customer": format!("m{number}"),
+                "associated_on": from.to_string() });
+            derived("associateCustomer", &format!("m-{number}"), 1, &details)
+        })
+        .chain([bind("b1", 20)])
+        .collect();
+    for part in began.chunks(500) {
+        stage.deliver(&stage.collector, part);
+    }
+    stage.server.store.engine().seal().expect("a segment");
+    for path in ["&path=lookup", "&path=scan", ""] {
+        let asked = format!("/api/v1/count?tenant=*&event_name=issueCoupon{path}");
+        assert_eq!(stage.server.json(&partner, &asked)["count"], 80, "{path}");
+    }
+}
+
+#[test]
 fn deliveries_that_come_together_are_all_weighed() {
     let stage = Stage::new();
     let customers: Vec<String> = (0..40).map(|number| format!("x{number}")).collect();

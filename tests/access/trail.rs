@@ -299,6 +299,61 @@ fn a_kill_loses_no_question_that_was_answered() {
     assert_eq!(starts.ok().trim(), r#"{"count":3}"#);
 }
 
+#[test]
+fn a_start_tells_what_is_new_and_how_the_process_before_ended() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let started = |flags: &[&str]| Server::start_with(folder.path(), flags);
+    let torn = |wal: &Path| {
+        let newest = std::fs::read_dir(wal).expect("a log").filter_map(|file| {
+            let path = file.expect("a file").path();
+            (path.extension().is_some_and(|kind| kind == "wal")).then_some(path)
+        });
+        newest.max().expect("a file of the log")
+    };
+    started(&["--principal-requests", "9"]).stop();
+    started(&["--principal-requests", "9"]).kill();
+    started(&["--principal-requests", "8", "--connections", "77"]).kill();
+    let log = torn(&folder.path().join("wal"));
+    let mut file = std::fs::OpenOptions::new().append(true).open(&log).expect("the log");
+    file.write_all(b"half of a batch").expect("it is written");
+    started(&["--principal-requests", "8", "--connections", "77"]).stop();
+    let data = folder.path().to_string_lossy().into_owned();
+    let words = ["query", "--data", &data, "--tenant", "_annals", "--order", "asc"];
+    let recorded = annals(&[&words[..], &["-o", "ndjson", "--original"]].concat()).ok();
+    let recorded: Vec<Json> = recorded
+        .lines()
+        .map(|line| serde_json::from_str::<Json>(line).expect("JSON"))
+        .filter(|event| event["resource_type"] == "store" && event["event_name"] != "createStore")
+        .collect();
+    let names: Vec<&str> =
+        recorded.iter().filter_map(|event| event["event_name"].as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "startServer",
+            "stopServer",
+            "startServer",
+            "recoverStore",
+            "changeConfiguration",
+            "startServer",
+            "recoverStore",
+            "startServer",
+            "stopServer",
+        ]
+    );
+    let details = |position: usize| -> Json {
+        let text = recorded[position]["original"].as_str().expect("a record");
+        serde_json::from_str::<Json>(text).expect("JSON")["details"].clone()
+    };
+    assert_eq!(details(3)["stopped"], false);
+    let expected = json!({ "before": { "connections": 10_000, "principal_limits": {
+        "requests": 9, "questions": 32 } }, "after": { "connections": 77, "principal_limits": {
+        "requests": 8, "questions": 32 } } });
+    assert_eq!(details(4), expected);
+    assert_eq!(details(6)["torn_bytes"], 15);
+    assert_eq!(details(7)["settings"]["auth"], "none");
+}
+
 /// The answer of a real server, with its head.
 fn get(server: &Server, path: &str) -> String {
     let address = server.url.strip_prefix("http://").expect("an address");

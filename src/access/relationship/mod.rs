@@ -207,6 +207,16 @@ pub struct TenantStanding {
     pub customers: BTreeSet<String>,
 }
 
+/// The partner that a statement is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpokenOf {
+    /// The partner.
+    pub partner: String,
+    /// Whether the statement's tenant is authoritative for the partner itself, and not only for the
+    /// one that it is a reseller of.
+    pub is_own: bool,
+}
+
 /// All relationships, and what tenants are to them.
 #[derive(Debug, Default)]
 pub struct Relationships {
@@ -298,6 +308,21 @@ impl Relationships {
         self.of_subject.get(subject).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// Ends a period that an administrator puts in force, and that is open, as it was stated before:
+    /// the end waits for its beginning.
+    pub fn end_as_stated(&self, known: &mut Relationship) {
+        let Some(subject) = known.subject().filter(|_| known.to.is_none()) else { return };
+        let kept = self.about(&subject).iter().filter(|other| {
+            other.state == RelationshipState::Unmatched && other.is_same_pair(known)
+        });
+        let ends = kept.flat_map(|kept| &kept.evidence);
+        let end = ends.filter(|end| end.at > known.from).min_by_key(|end| end.at).cloned();
+        if let Some(end) = end {
+            known.to = Some(end.at);
+            known.evidence.push(RelationshipEvidence { effect: EvidenceEffect::Moved, ..end });
+        }
+    }
+
     /// Returns whether a statement is among the evidence that is kept.
     pub fn has_weighed(&self, said: &Statement) -> bool {
         self.about(&said.subject).iter().any(|known| known.has_weighed(said))
@@ -317,22 +342,21 @@ impl Relationships {
     /// Returns the partner that a statement is about: the one that it names or, if it names none,
     /// the one of its tenant, or the only one that has the customer or reseller. `None` if there is
     /// none for which its tenant is authoritative.
-    pub fn partner_of(&self, said: &Statement) -> Option<String> {
+    pub fn partner_of(&self, said: &Statement) -> Option<SpokenOf> {
         let standing = self.tenants.get(&said.tenant).filter(|standing| standing.authoritative)?;
-        let may_name = |partner: &str| {
-            let is_own = |own: &String| own == partner;
-            // A distributor knows the customers of its resellers.
-            let is_reseller = || {
-                let reseller = Subject::Reseller(partner.to_owned());
-                self.about(&reseller).iter().any(|known| standing.partners.contains(&known.partner))
-            };
-            standing.partners.is_empty() || standing.partners.iter().any(is_own) || is_reseller()
-        };
         if let Some(named) = &said.partner {
-            return Some(named).filter(|named| may_name(named)).cloned();
+            if standing.partners.is_empty() || standing.partners.contains(named) {
+                return Some(SpokenOf { partner: named.clone(), is_own: true });
+            }
+            // A distributor knows the customers of its resellers, while they are that.
+            let mut resold = self.about(&Subject::Reseller(named.clone())).iter();
+            let is_resold = resold
+                .any(|known| standing.partners.contains(&known.partner) && known.holds_at(said.at));
+            return is_resold.then(|| SpokenOf { partner: named.clone(), is_own: false });
         }
+        let own = |partner: &String| SpokenOf { partner: partner.clone(), is_own: true };
         if let Some(first) = standing.partners.first() {
-            return Some(first.clone());
+            return Some(own(first));
         }
         let mut partners = self
             .about(&said.subject)
@@ -340,7 +364,7 @@ impl Relationships {
             .filter(|known| known.state == RelationshipState::Recorded)
             .map(|known| &known.partner);
         let first = partners.next()?;
-        partners.all(|other| other == first).then(|| first.clone())
+        partners.all(|other| other == first).then(|| own(first))
     }
 
     /// Returns the tenants that belong to a customer.

@@ -87,11 +87,17 @@ impl<'a> Weighing<'a> {
     ) -> Option<Relationship> {
         let mut changed = known.clone();
         change(&mut changed);
-        let same = |evidence: &&RelationshipEvidence| {
+        let same = |evidence: &RelationshipEvidence| {
             evidence.kind == self.said.kind && evidence.effect == effect
         };
-        if changed == *known && known.evidence.iter().filter(same).count() >= KEPT_OF_A_KIND {
-            return None;
+        if known.evidence.iter().filter(|evidence| same(evidence)).count() >= KEPT_OF_A_KIND {
+            // What waits for evidence of an end is of use only while it is new.
+            if changed == *known && effect != EvidenceEffect::Alone {
+                return None;
+            }
+            if let Some(oldest) = changed.evidence.iter().position(same) {
+                changed.evidence.remove(oldest);
+            }
         }
         changed.evidence.push(self.evidence(effect));
         Some(changed)
@@ -130,17 +136,7 @@ impl<'a> Weighing<'a> {
         if let Some(last) = last {
             begun.tenants = last.tenants.clone();
         }
-        // What is of the end of another period is not of this one.
-        let is_of_its_own = |known: &Relationship, at: Timestamp| {
-            let near = |to: Timestamp| (at.millis() - to.millis()).abs() <= SAME_END_MS;
-            known.state == RelationshipState::Recorded && known.to.is_some_and(near)
-        };
-        let ends = self.pair.iter().flat_map(|known| {
-            let stated = known.evidence.iter().filter(|evidence| {
-                evidence.says == Says::Ended && !is_of_its_own(known, evidence.at)
-            });
-            stated.map(|evidence| evidence.at)
-        });
+        let ends = self.pair.iter().flat_map(|known| known.stated_ends());
         begun.to = ends.filter(|at| *at > begun.from).min();
         let explained = |known: &&&Relationship| {
             begun.to.is_some()
@@ -178,11 +174,7 @@ impl<'a> Weighing<'a> {
     /// Returns whether an administrator has decided about a relationship after it was known of the
     /// end that is stated: the store had its event, or there was other evidence of the same end.
     fn is_overruled(&self, known: &Relationship) -> bool {
-        let by_administrator =
-            |evidence: &RelationshipEvidence| evidence.kind == EvidenceKind::Administrator;
-        let Some(decided) = known.evidence.iter().rposition(by_administrator) else {
-            return false;
-        };
+        let Some(decided) = known.decided_end() else { return false };
         if self.said.known < known.evidence[decided].known {
             return true;
         }
@@ -196,32 +188,18 @@ impl<'a> Weighing<'a> {
 
     fn began(&self) -> Changed {
         let at = self.said.at;
-        let has_period = |known: &&Relationship| known.state != RelationshipState::Unmatched;
-        if !self.pair.iter().copied().any(|known| has_period(&known)) {
-            return self.begun();
-        }
-        if self.recorded().next().is_none() {
-            // An administrator has taken all of it back, or not confirmed it yet.
-            let waits = |known: &&&Relationship| known.state == RelationshipState::Waiting;
-            let Some(known) = self.pair.iter().find(waits) else {
-                return vec![Some(self.new_period(RelationshipState::Waiting))];
-            };
-            // Of what is stated differently, the later counts: it shows less.
-            return vec![self.with(known, EvidenceEffect::Agrees, |known| {
-                known.from = known.from.max(at);
-            })];
-        }
-        let not_over = |known: &&Relationship| known.to.is_none_or(|to| at < to);
-        let Some(known) = self.recorded().filter(not_over).max_by_key(|known| known.from) else {
-            return self.begun();
-        };
+        let is_in = |known: &&Relationship| known.from <= at && known.to.is_none_or(|to| at < to);
+        let there = self.recorded().filter(is_in).max_by_key(|known| known.from);
+        // Else it is about the next one, of which it is an earlier beginning.
+        let next =
+            || self.recorded().filter(|known| at < known.from).min_by_key(|known| known.from);
+        let Some(known) = there.or_else(next) else { return self.begun_unless_decided() };
         match known.to {
             None if known.from == at => vec![self.with(known, EvidenceEffect::Agrees, |_| {})],
             // It must have ended in between; when, is not known. Nothing more is seen than before.
             None if known.from < at => {
-                let ended = |known: &mut Relationship| known.to = Some(at);
-                let ended = self.with(known, EvidenceEffect::Contradicts, ended);
-                [ended].into_iter().chain(self.begun()).collect()
+                let ended = self.with(known, EvidenceEffect::Contradicts, |known| known.end_at(at));
+                [ended].into_iter().chain(self.begun_unless_decided()).collect()
             }
             to => {
                 // An earlier beginning says nothing of the end; the same one takes it back.
@@ -232,9 +210,49 @@ impl<'a> Weighing<'a> {
         }
     }
 
+    /// Returns a period that begins now; one that waits, if an administrator has taken back what
+    /// there was of that time, or has not confirmed it yet.
+    fn begun_unless_decided(&self) -> Changed {
+        let at = self.said.at;
+        let is_later = |known: &Relationship| known.to.is_none_or(|to| at < to);
+        let waits =
+            |known: &&&Relationship| known.state == RelationshipState::Waiting && is_later(known);
+        if let Some(known) = self.pair.iter().find(waits) {
+            // Of what is stated differently, the later counts: it shows less.
+            return vec![self.with(known, EvidenceEffect::Agrees, |known| {
+                known.from = known.from.max(at);
+            })];
+        }
+        let is_alone = self.recorded().next().is_none();
+        let is_taken_back = |known: &&Relationship| {
+            known.state == RelationshipState::Withdrawn && (is_alone || is_later(known))
+        };
+        let mut begun = self.begun();
+        if self.pair.iter().any(is_taken_back)
+            && let Some(Some(new)) = begun.last_mut()
+        {
+            new.state = RelationshipState::Waiting;
+            new.evidence.iter_mut().for_each(|known| known.effect = EvidenceEffect::Waits);
+        }
+        begun
+    }
+
     fn ended(&self) -> Changed {
         let at = self.said.at;
-        let Some(known) = self.at_the_time() else { return self.unmatched() };
+        let Some(known) = self.at_the_time() else {
+            // A period that waits is to be confirmed with its end.
+            let waits = |known: &&&Relationship| {
+                known.state == RelationshipState::Waiting
+                    && known.from <= at
+                    && known.to.is_none_or(|to| at < to)
+            };
+            return match self.pair.iter().find(waits) {
+                Some(known) => {
+                    vec![self.with(known, EvidenceEffect::Moved, |known| known.end_at(at))]
+                }
+                None => self.unmatched(),
+            };
+        };
         if self.is_overruled(known) {
             return vec![self.with(known, EvidenceEffect::Contradicts, |_| {})];
         }
@@ -303,7 +321,30 @@ impl Relationship {
         self.evidence.iter().any(|evidence| {
             evidence.tenant.as_deref() == Some(&said.tenant)
                 && evidence.trace_id.as_deref() == Some(&said.trace_id)
+                && (evidence.says, evidence.at) == (said.says, said.at)
         })
+    }
+
+    /// Returns where among the evidence an administrator has last decided about the end. Whoever
+    /// only records the relationship, or changes something else of it, has not.
+    fn decided_end(&self) -> Option<usize> {
+        let decides = |(position, evidence): (usize, &RelationshipEvidence)| {
+            evidence.kind == EvidenceKind::Administrator
+                && evidence.effect == EvidenceEffect::Moved
+                && (position > 0 || evidence.says == Says::Ended)
+        };
+        let count = self.evidence.len();
+        (0..count).rev().find(|position| decides((*position, &self.evidence[*position])))
+    }
+
+    /// Returns the ends that were stated of the pair by others than administrators, and since one
+    /// has decided about it.
+    pub fn stated_ends(&self) -> impl Iterator<Item = Timestamp> {
+        let since = self.decided_end().map_or(0, |decided| decided + 1);
+        let stated = self.evidence[since..].iter().filter(|evidence| {
+            evidence.says == Says::Ended && evidence.kind != EvidenceKind::Administrator
+        });
+        stated.map(|evidence| evidence.at)
     }
 
     /// Keeps the last words of administrators; the trail has all of them.
@@ -351,8 +392,9 @@ impl Relationship {
             self.to.is_some_and(|to| apart(to) <= SAME_END_MS)
         };
         self.evidence.iter().filter(move |evidence| {
-            evidence.effect == EvidenceEffect::Contradicts
-                || (evidence.says == Says::Switched && at_the_end(evidence))
+            let is_switch =
+                evidence.says == Says::Switched || evidence.kind == EvidenceKind::CouponModeSwitch;
+            evidence.effect == EvidenceEffect::Contradicts || (is_switch && at_the_end(evidence))
         })
     }
 }

@@ -5,18 +5,20 @@ use crate::event::{Field, Timestamp, hex};
 use crate::filter::{Clause, FieldCondition, Test};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a principal sees by relationships.
 #[derive(Debug, Clone)]
 pub struct Related {
     /// The tenants that it sees some events of.
-    tenants: BTreeSet<String>,
+    tenants: Arc<BTreeSet<String>>,
     /// What it sees: everything of its own tenants, or one of the periods.
     clause: Arc<Clause>,
     /// A text that differs for different clauses.
     digest: Arc<str>,
     shares: Arc<SharedPeriods>,
+    /// The digest of the last other one that was asked about, and whether it shows all of this.
+    covered: Arc<Mutex<Option<(Arc<str>, bool)>>>,
 }
 
 /// A period, and the tenants that are seen in it.
@@ -45,7 +47,9 @@ impl SharedPeriods {
         let mut named = others.named.iter();
         let mut whole = others.whole.iter();
         named.all(|(period, ids)| ids.iter().all(|id| names(period, id)))
-            && whole.all(|period| self.whole.iter().any(|own| covers(own, period)))
+            && whole.all(|period| {
+                self.whole.contains(period) || self.whole.iter().any(|own| covers(own, period))
+            })
     }
 }
 
@@ -105,13 +109,26 @@ impl Related {
         let clause = Clause::Any(own.into_iter().chain(clauses).collect());
         let digest = hex(&Sha256::digest(format!("{clause:?}"))).into();
         let shares = Arc::new(SharedPeriods { named, whole });
-        Self { tenants, clause: Arc::new(clause), digest, shares }
+        let covered = Arc::default();
+        Self { tenants: Arc::new(tenants), clause: Arc::new(clause), digest, shares, covered }
     }
 
     /// Returns whether all that is seen by another one is seen by this, too. Both are of principals
     /// with the same tenants of their own.
     pub(in crate::access) fn covers(&self, other: &Self) -> bool {
-        self == other || self.shares.cover(&other.shares)
+        if self == other {
+            return true;
+        }
+        // It is asked for each piece of a body, and of an export.
+        let mut covered = other.covered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((digest, covers)) = &*covered
+            && *digest == self.digest
+        {
+            return *covers;
+        }
+        let covers = self.shares.cover(&other.shares);
+        *covered = Some((Arc::clone(&self.digest), covers));
+        covers
     }
 
     /// Returns the tenants that some events are seen of.

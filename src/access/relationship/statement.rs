@@ -6,7 +6,7 @@
 //! | `deleteCustomerBudget`, if it names the customer | ended |
 //! | `unbindRetrieveAccountAmount`, `accountChangeUnbindRetrieve` | ended, or its mode changed |
 //! | `applyUnbindOrSwitchCooperation` of CTS | as requested: may have ended, or its mode changed |
-//! | `switchModeRecallCoupon` | its mode changed |
+//! | `switchModeRecallCoupon` | its mode changed, with an end or without |
 //! | `associateCustomer`, `associateReseller`, `assignManager` | began at `associated_on` |
 //! | `disassociateCustomer`, `disassociateReseller`, `unassignManager` | ended at `not_before` |
 //! | `switchAssociation` | its mode changed |
@@ -19,9 +19,13 @@
 use super::evidence::{EvidenceKind, Says};
 use super::{Subject, check_party};
 use crate::decode::Format;
-use crate::event::{Event, Field, Timestamp};
+use crate::event::{DAY_MS, Event, Field, Timestamp};
 use serde::Deserialize;
 
+/// Longer ids are nobody's: what is changed by evidence is one record, which names all of it.
+const TRACE_ID_BYTES_MAX: usize = 512;
+/// 2000-01-01T00:00:00Z.
+const EARLIEST_MS: i64 = 946_684_800_000;
 /// The resource type of native events about relationships.
 const RESOURCE_TYPE: &str = "relationship";
 
@@ -82,8 +86,11 @@ impl Statement {
         if event.text(Field::Level).is_some_and(|level| level != "normal") {
             return None;
         }
+        if event.trace_id().len() > TRACE_ID_BYTES_MAX {
+            return None;
+        }
         if event.text(Field::ResourceType) == Some(RESOURCE_TYPE) {
-            return native(event, name, known);
+            return native(event, name, known).filter(Self::is_plausible);
         }
         let (kind, says) = match name {
             "unbindRecallCoupon" => (EvidenceKind::CouponRecall, Says::Ended),
@@ -91,7 +98,7 @@ impl Statement {
             "unbindRetrieveAccountAmount" | "accountChangeUnbindRetrieve" => {
                 (EvidenceKind::AccountRetrieval, Says::MayHaveEnded)
             }
-            "switchModeRecallCoupon" => (EvidenceKind::CouponModeSwitch, Says::Switched),
+            "switchModeRecallCoupon" => (EvidenceKind::CouponModeSwitch, Says::MayHaveEnded),
             "applyUnbindOrSwitchCooperation" => {
                 let switches = related(event, "relation").any(|relation| relation == "switch");
                 let says = if switches { Says::Switched } else { Says::MayHaveEnded };
@@ -117,6 +124,13 @@ impl Statement {
             trace_id: event.trace_id().to_owned(),
             known,
         })
+        .filter(Self::is_plausible)
+    }
+
+    /// Returns whether it is about a time that records can be about: see how events with an absurd
+    /// time are accepted.
+    fn is_plausible(&self) -> bool {
+        (EARLIEST_MS..=self.known.millis() + DAY_MS).contains(&self.at.millis())
     }
 }
 

@@ -150,6 +150,91 @@ fn what_an_administrator_has_decided_outlives_more_evidence_of_the_same_end() {
 }
 
 #[test]
+fn a_later_period_that_was_withdrawn_is_not_stated_back() {
+    let mut pair = Pair::default();
+    pair.began(10);
+    pair.ended(20);
+    pair.began(40);
+    pair.0[1].state = RelationshipState::Withdrawn;
+    pair.began(40);
+    pair.began(50);
+    assert_eq!(pair.visible(), (10..20).collect::<Vec<_>>());
+    assert_eq!(pair.0[2].state, RelationshipState::Waiting);
+    // It waits together with its end.
+    pair.ended(60);
+    assert_eq!((pair.0[2].from, pair.0[2].to), (day(50), Some(day(60))));
+}
+
+#[test]
+fn only_a_word_about_the_end_is_a_decision_about_it() {
+    let word = |says, effect| RelationshipEvidence {
+        effect,
+        ..RelationshipEvidence::of_administrator("sec", says, day(10), day(100))
+    };
+    for (created, more, is_decided) in [
+        // Whoever records it as open has said nothing of its end.
+        (Some(Says::Began), None, false),
+        (Some(Says::Ended), None, true),
+        // Another tenant, another beginning.
+        (None, Some(EvidenceEffect::Agrees), false),
+        (Some(Says::Began), Some(EvidenceEffect::Agrees), false),
+        // An end that was opened again.
+        (None, Some(EvidenceEffect::Moved), true),
+    ] {
+        let mut pair = Pair::default();
+        pair.began(10);
+        let known = &mut pair.0[0];
+        if let Some(says) = created {
+            known.evidence = vec![word(says, EvidenceEffect::Moved)];
+        }
+        known.evidence.extend(more.map(|effect| word(Says::Began, effect)));
+        let ended = said(EvidenceKind::CouponRecall, Says::Ended, day(30), "in the store before");
+        pair.hear(&Statement { known: day(99), ..ended });
+        assert_eq!(pair.visible().last() == Some(&199), is_decided, "{created:?} {more:?}");
+    }
+}
+
+#[test]
+fn of_two_ends_close_together_each_counts_for_the_period_that_it_is_in() {
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for order in orders {
+        let mut pair = Pair::default();
+        pair.began(0);
+        for step in order {
+            match step {
+                0 => pair.ended(10),
+                1 => pair.began(11),
+                _ => pair.ended(12),
+            }
+        }
+        let seen = pair.visible();
+        assert!(seen.iter().all(|day| *day < 12 && *day != 10), "{order:?} shows {seen:?}");
+    }
+}
+
+#[test]
+fn evidence_that_contradicts_itself_for_ever_has_a_bound() {
+    let mut pair = Pair::default();
+    pair.began(50);
+    for number in 0..200 {
+        let id = format!("again-{number}");
+        pair.hear(&said(EvidenceKind::Snapshot, Says::Began, day(10 + number % 2), &id));
+    }
+    assert!(pair.0[0].evidence.len() < 20, "{}", pair.0[0].evidence.len());
+    assert_eq!(pair.visible().first(), Some(&50));
+}
+
+#[test]
+fn an_end_with_the_id_of_an_earlier_one_is_another_one() {
+    let mut pair = Pair::default();
+    for (begin, end) in [(10, 20), (40, 60)] {
+        pair.began(begin);
+        pair.hear(&said(EvidenceKind::CouponRecall, Says::Ended, day(end), "unbind-c"));
+    }
+    assert_eq!(pair.visible(), (10..20).chain(40..60).collect::<Vec<_>>());
+}
+
+#[test]
 fn what_an_administrator_has_withdrawn_stays_so_until_it_is_confirmed() {
     let mut pair = Pair::default();
     pair.began(10);
@@ -396,7 +481,8 @@ fn events_say_what_their_kind_says() {
     let of = |record: serde_json::Value| {
         let mut event = crate::decode::decode(&record.to_string(), None).expect("an event");
         event.tenant = "d".into();
-        Statement::of(&event, day(1)).map(|said| (said.kind, said.says, said.subject, said.partner))
+        Statement::of(&event, day(1_500))
+            .map(|said| (said.kind, said.says, said.subject, said.partner))
     };
     let customer =
         |kind, says| Some((kind, says, Subject::Customer("c".to_owned()), None::<String>));
@@ -407,7 +493,7 @@ fn events_say_what_their_kind_says() {
     };
     assert_eq!(of(coupon(3, "0")), customer(EvidenceKind::CouponRecall, Says::Ended));
     assert_eq!(of(coupon(3, "-1")), None, "what failed has not happened");
-    assert_eq!(of(coupon(8, "0")), customer(EvidenceKind::CouponModeSwitch, Says::Switched));
+    assert_eq!(of(coupon(8, "0")), customer(EvidenceKind::CouponModeSwitch, Says::MayHaveEnded));
     assert_eq!(of(coupon(1, "0")), None);
     let adjust = json!({ "trans_id": "1", "operation_type": "SOURCE_OPERATION_BEUNBIND",
         "customer_id": "c", "amount": "1", "operation_time": "2026-01-01T00:00:00Z" });

@@ -16,6 +16,10 @@ use std::io::{self, BufRead, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How long a delivery waits until what it says of relationships is weighed.
+const EVIDENCE_WAIT: Duration = Duration::from_secs(30);
 
 /// The limits of a door's bodies.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +134,12 @@ impl App {
         let heard = self.run(move |engine| Ok((engine.hear(&caller, said, &outcome)?, outcome)));
         let (ticket, outcome) = heard.await?;
         let Some(ticket) = ticket else { return Ok(outcome) };
-        let turn = Arc::clone(&self.evidence).acquire_owned().await;
+        let turn = Arc::clone(&self.evidence).acquire_owned();
+        let Ok(turn) = tokio::time::timeout(EVIDENCE_WAIT, turn).await else {
+            let what = "what the delivery says of relationships has not been weighed yet: send it \
+                again";
+            return Err(Error::new(ErrorKind::Unavailable, what));
+        };
         if let Some(weighed) = ticket.outcome() {
             return weighed.map(|()| outcome);
         }

@@ -9,10 +9,14 @@ mod files;
 
 pub use files::TlsFiles;
 
+use super::lifecycle;
 use super::peer::PeerCertificate;
 use crate::clock::{Clock, SystemClock};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::event::hex;
 use rustls::ServerConfig;
+use serde_json::{Value as Json, json};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -58,8 +62,15 @@ impl TlsContext {
         Ok(Self { files: Arc::new(files), current, read: contents.hash() })
     }
 
-    /// Reads the files again and again, until it is dropped.
-    pub(super) async fn keep_current(mut self) {
+    /// Reads the files again and again, until it is dropped. What comes of it is recorded by
+    /// `engine`, if there is one.
+    pub(super) async fn keep_current(mut self, engine: Option<Arc<Engine>>) {
+        let file = self.files.cert.display().to_string();
+        let record = async |details: Json| {
+            if let Some(engine) = &engine {
+                lifecycle::record(engine, "reloadCertificate", details).await;
+            }
+        };
         // A fault is told once, not every two seconds.
         let mut told = String::new();
         loop {
@@ -71,6 +82,9 @@ impl TlsContext {
             });
             match read {
                 Ok(next) => {
+                    if next.read != self.read {
+                        record(json!({ "file": file, "sha256": hex(&next.read) })).await;
+                    }
                     self = next;
                     told.clear();
                 }
@@ -78,6 +92,7 @@ impl TlsContext {
                 Err(error) => {
                     told = error.to_string();
                     tracing::error!("{told}; the certificate that was read before stays in use");
+                    record(json!({ "file": file, "error": told })).await;
                 }
             }
         }

@@ -11,11 +11,18 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Lets one piece of work of a kind run at a time: merges, for example, so that memory holds only
-/// one of them.
+/// one of them. Who came first is first, however often others come again.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Turns {
-    taken: Mutex<bool>,
+    line: Mutex<WaitingLine>,
     given_back: Condvar,
+}
+
+/// The number that the next to come gets, and the one whose turn it is.
+#[derive(Debug, Default)]
+struct WaitingLine {
+    next: u64,
+    serving: u64,
 }
 
 /// A turn; dropping it gives it back.
@@ -23,21 +30,22 @@ pub(in crate::engine) struct Turns {
 pub(in crate::engine) struct MaintenanceTurn<'a>(&'a Turns);
 
 impl Turns {
-    /// Waits until nobody has the turn, and takes it.
+    /// Waits until whoever came before has had the turn, and takes it.
     pub(in crate::engine) fn take(&self) -> MaintenanceTurn<'_> {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        *self
-            .given_back
-            .wait_while(taken, |taken| *taken)
-            .unwrap_or_else(PoisonError::into_inner) = true;
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = line.next;
+        line.next += 1;
+        let line = self.given_back.wait_while(line, |line| line.serving != own);
+        drop(line.unwrap_or_else(PoisonError::into_inner));
         MaintenanceTurn(self)
     }
 }
 
 impl Drop for MaintenanceTurn<'_> {
     fn drop(&mut self) {
-        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
-        self.0.given_back.notify_one();
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner).serving += 1;
+        // Only the next in line goes on, and who that is, nobody else knows.
+        self.0.given_back.notify_all();
     }
 }
 

@@ -248,11 +248,8 @@ impl AsyncFileReader for SegmentFile {
 fn clause_expression(clause: &Clause, budget: &QueryBudget) -> Expr {
     let group = |clauses: &[Clause], join: fn(Expr, Expr) -> Expr, empty: bool| {
         // An absent value makes a test null; within a group that must be a plain false.
-        clauses
-            .iter()
-            .map(|clause| clause_expression(clause, budget).is_true())
-            .reduce(join)
-            .unwrap_or_else(|| lit(empty))
+        let all = clauses.iter().map(|clause| clause_expression(clause, budget).is_true());
+        joined(all.collect(), join).unwrap_or_else(|| lit(empty))
     };
     match clause {
         Clause::Field(condition) => expression(condition, budget),
@@ -261,6 +258,23 @@ fn clause_expression(clause: &Clause, budget: &QueryBudget) -> Expr {
         Clause::All(clauses) => group(clauses, Expr::and, true),
         Clause::Not(clause) => clause_expression(clause, budget).is_not_true(),
     }
+}
+
+/// Joins expressions into a tree that is as flat as can be: expressions are walked by recursion,
+/// and a chain of thousands of them has no end on a stack.
+fn joined(mut all: Vec<Expr>, join: fn(Expr, Expr) -> Expr) -> Option<Expr> {
+    while all.len() > 1 {
+        let mut pairs = all.into_iter();
+        let mut next = Vec::with_capacity(pairs.len().div_ceil(2));
+        while let Some(left) = pairs.next() {
+            next.push(match pairs.next() {
+                Some(right) => join(left, right),
+                None => left,
+            });
+        }
+        all = next;
+    }
+    all.pop()
 }
 
 /// Converts a condition into a DataFusion expression. An absent value (null) must fail the test and
