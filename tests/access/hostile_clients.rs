@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 /// More than any wait of the server; a wait that has no end fails here.
 const PATIENCE: Duration = Duration::from_secs(100);
-/// Twice what is counted of requests at most: 448 MiB of the first large one, and 256 of all
-/// others. What an allocator has not given back yet is counted here as well.
-const MEMORY: u64 = (2 * (448 + 256)) << 20;
+/// What is counted of requests at most: 448 MiB of the first large one, and 256 of all others; and
+/// an eighth for what is small, and what the allocator has not given back yet.
+const MEMORY: u64 = ((448 + 256) * 9 / 8) << 20;
 /// The doors, with the type of what they take.
 const DOORS: &[(&str, &str)] = &[
     ("/api/v1/events?tenant=t", "application/x-ndjson"),

@@ -1,6 +1,7 @@
 //! Request bodies, with limits that apply before memory is used: per body, and for all together.
 
 use super::super::App;
+use super::chunks::Chunks;
 use super::room::{BodyRoom, TakenRoom};
 use crate::access::{Caller, Statement};
 use crate::engine::{Engine, Outcome, RequestKey};
@@ -51,11 +52,14 @@ const RECORD_BYTES: u64 = 2 << 10;
 const RECORD_COPIES: u64 = 3;
 /// Room is reserved in steps of this many bytes.
 const STEP_BYTES: u64 = 256 << 10;
+/// How many bytes of what it has unpacked a decoder of zstd may keep, besides those that it gave
+/// out: its window.
+const ZSTD_KEEPS: u64 = 8 << 20;
 
 /// A body as it was received, and the room reserved for it.
 #[derive(Debug)]
 pub(super) struct PackedBody {
-    bytes: Bytes,
+    bytes: Chunks,
     coding: Coding,
     limit: u64,
     growth: u64,
@@ -169,7 +173,7 @@ impl PackedBody {
             .transpose()?;
         let mut taken = app.room.enter();
         let bytes = collect(body, bounds.wire, &mut taken).await?;
-        let coding = coding.unwrap_or_else(|| Coding::of_bytes(&bytes));
+        let coding = coding.unwrap_or_else(|| Coding::of_bytes(bytes.start()));
         let limit = match coding {
             Coding::Identity => (bytes.len() as u64).min(bounds.unpacked),
             _ => bounds
@@ -186,10 +190,9 @@ impl PackedBody {
     /// A body that cannot be decompressed to its end, or is too large then; no room for its
     /// records.
     pub(super) fn records(&mut self) -> Result<Vec<IncomingRecord>> {
-        // Kept until this is done, because it may have to start again.
-        let bytes = self.bytes.clone();
-        let mut metered =
-            Metered::new(Unpacked::new(bytes.as_ref(), self.coding, self.limit)?, &mut self.taken);
+        // The bytes are kept until this is done, because it may have to start again.
+        let unpacked = Unpacked::new(self.bytes.reader(), self.coding, self.limit)?;
+        let mut metered = Metered::new(unpacked, &mut self.taken, self.coding);
         let mut records = Vec::new();
         let mut splitter = RecordSplitter::new(&mut metered);
         let split = loop {
@@ -207,8 +210,7 @@ impl PackedBody {
         }
         split?;
         drop(metered);
-        drop(bytes);
-        self.bytes = Bytes::new();
+        self.bytes = Chunks::default();
         self.taken.shrink(self.arrived);
         Ok(records)
     }
@@ -219,16 +221,15 @@ impl PackedBody {
     /// A body that cannot be decompressed to its end, or is too large then; no room for it.
     pub(super) fn whole(&mut self) -> Result<Bytes> {
         if self.coding == Coding::Identity && self.bytes.len() as u64 <= self.limit {
-            self.taken.grow_blocking(self.bytes.len() as u64 * (self.growth - 1))?;
-            return Ok(self.bytes.clone());
+            let grown = self.bytes.len() as u64 * (self.growth - 1);
+            self.taken.grow_blocking(grown)?;
+            return self.bytes.join_blocking(&mut self.taken, grown);
         }
-        let mut whole = Vec::new();
-        let mut metered = Metered::new(
-            Unpacked::new(self.bytes.as_ref(), self.coding, self.limit)?,
-            &mut self.taken,
-        );
+        let unpacked = Unpacked::new(self.bytes.reader(), self.coding, self.limit)?;
+        let mut metered = Metered::new(unpacked, &mut self.taken, self.coding);
         metered.copies = self.growth;
-        let read = metered.read_to_end(&mut whole);
+        let mut gathered = Chunks::default();
+        let read = metered.read_into(&mut gathered);
         if let Some(refused) = metered.refused.take() {
             return Err(refused);
         }
@@ -240,7 +241,8 @@ impl PackedBody {
             };
             Error::new(kind, "the body cannot be unpacked").because(cause)
         })?;
-        Ok(whole.into())
+        let grown = gathered.len() as u64 * (self.growth - 1);
+        gathered.join_blocking(&mut self.taken, grown)
     }
 
     /// Reserves the room for records that a door builds from the body.
@@ -274,7 +276,7 @@ fn weight(records: u64, bytes: u64) -> u64 {
 }
 
 /// Reads all bytes of a body, reserving room for those that have arrived.
-async fn collect(mut body: Body, limit: usize, taken: &mut TakenRoom) -> Result<Bytes> {
+async fn collect(mut body: Body, limit: usize, taken: &mut TakenRoom) -> Result<Chunks> {
     let too_large = || {
         Error::new(
             ErrorKind::TooLarge,
@@ -285,24 +287,21 @@ async fn collect(mut body: Body, limit: usize, taken: &mut TakenRoom) -> Result<
     if announced.is_some_and(|bytes| bytes > limit as u64) {
         return Err(too_large());
     }
-    let mut all: Vec<u8> = Vec::new();
+    let mut all = Chunks::default();
     while let Some(frame) = body.frame().await {
         let frame = frame
             .map_err(|cause| Error::invalid("the body did not arrive completely").because(cause))?;
         let Ok(data) = frame.into_data() else { continue };
-        let needed = all.len() + data.len();
-        if needed > limit {
+        if all.len() + data.len() > limit {
             return Err(too_large());
         }
-        if needed > all.capacity() {
-            let most = announced.map_or(limit, |bytes| bytes as usize);
-            let capacity = (all.capacity() * 2).clamp(needed, most.max(needed));
-            taken.grow((capacity - all.capacity()) as u64).await?;
-            all.reserve_exact(capacity - all.len());
+        let needed = all.needed(data.len());
+        if needed > 0 {
+            taken.grow(needed as u64).await?;
         }
-        all.extend_from_slice(&data);
+        all.push(&data);
     }
-    Ok(all.into())
+    Ok(all)
 }
 
 /// A stream that reserves room for what is read from it.
@@ -310,6 +309,8 @@ struct Metered<'a, R> {
     input: R,
     taken: &'a mut TakenRoom,
     copies: u64,
+    /// How much of what was read the decoder keeps at most.
+    kept: u64,
     /// The bytes read, the records they contain, and the room reserved for them.
     read: u64,
     records: u64,
@@ -319,8 +320,26 @@ struct Metered<'a, R> {
 }
 
 impl<'a, R: BufRead> Metered<'a, R> {
-    fn new(input: R, taken: &'a mut TakenRoom) -> Self {
-        Self { input, taken, copies: RECORD_COPIES, read: 0, records: 0, paid: 0, refused: None }
+    fn new(input: R, taken: &'a mut TakenRoom, coding: Coding) -> Self {
+        let kept = if coding == Coding::Zstd { ZSTD_KEEPS } else { 0 };
+        let (copies, refused) = (RECORD_COPIES, None);
+        Self { input, taken, copies, kept, read: 0, records: 0, paid: 0, refused }
+    }
+
+    /// Reads everything.
+    fn read_into(&mut self, gathered: &mut Chunks) -> io::Result<()> {
+        loop {
+            let read = match self.fill_buf() {
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if read.is_empty() {
+                return Ok(());
+            }
+            gathered.push(read);
+            let count = read.len();
+            self.consume(count);
+        }
     }
 
     /// Reserves the room that records need in addition to their bytes.
@@ -330,7 +349,8 @@ impl<'a, R: BufRead> Metered<'a, R> {
     }
 
     fn pay(&mut self) -> io::Result<()> {
-        let needed = self.read * self.copies + self.records * RECORD_BYTES;
+        let kept = self.read.min(self.kept);
+        let needed = self.read * self.copies + self.records * RECORD_BYTES + kept;
         if needed <= self.paid {
             return Ok(());
         }
@@ -377,7 +397,8 @@ impl App {
     /// # Errors
     /// A larger one, or one that did not arrive; no room for it.
     pub(in super::super) async fn read_body(&self, body: Body, limit: usize) -> Result<Bytes> {
-        collect(body, limit, &mut self.query_room.enter()).await
+        let mut room = self.query_room.enter();
+        collect(body, limit, &mut room).await?.join_in(&mut room).await
     }
 
     /// Reads a whole body of at most `limit` bytes into some room, to be looked at before it is
@@ -392,7 +413,7 @@ impl App {
         room: &BodyRoom,
     ) -> Result<HeldBody> {
         let mut room = room.enter();
-        let bytes = collect(body, limit, &mut room).await?;
+        let bytes = collect(body, limit, &mut room).await?.join_in(&mut room).await?;
         Ok(HeldBody { bytes, _room: room })
     }
 }

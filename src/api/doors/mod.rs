@@ -12,6 +12,7 @@
 //! for its own tenants only.
 
 mod body;
+mod chunks;
 mod cloudevents;
 mod elastic;
 mod kubernetes;
