@@ -443,6 +443,25 @@ test("a principal is made, changed and removed; what the server says stands at i
   await box.getByText("the last security administrator stays").waitFor();
 });
 
+test("a principal is disabled and enabled, and shown as disabled until then", { data: "empty", locale: "en-US", timezoneId: "UTC" }, async (t) => {
+  const stub = await standIn(t, "sec");
+  await t.open("/access?tz=UTC");
+  const row = t.page.getByRole("row", { name: /^alice/ });
+  await row.getByRole("button", { name: "Disable alice" }).click();
+  await dialog(t).getByText("are not accepted from now on").waitFor();
+  assert.equal(sent(stub, "PATCH", "/api/v1/principals/alice").length, 0);
+  await dialog(t).getByRole("button", { name: "Disable", exact: true }).click();
+  await t.page.locator("[data-said]").getByText("Disabled: alice").waitFor();
+  await row.getByText("disabled", { exact: true }).waitFor();
+  await t.axe();
+  await row.getByRole("button", { name: "Enable alice" }).click();
+  await dialog(t).getByRole("button", { name: "Enable", exact: true }).click();
+  await t.page.locator("[data-said]").getByText("Enabled: alice").waitFor();
+  await row.getByText("disabled", { exact: true }).waitFor({ state: "detached" });
+  assert.deepEqual(sent(stub, "PATCH", "/api/v1/principals/alice").map((one) => one.body), [{ disabled: true }, { disabled: false }]);
+  assert.ok(await t.page.getByRole("button", { name: "Disable sec" }).isDisabled(), "not oneself");
+});
+
 test("a token is shown once, and revoked after a question", { data: "empty" }, async (t) => {
   const stub = await standIn(t, "sec");
   await t.open("/access?tz=UTC");

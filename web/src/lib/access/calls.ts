@@ -17,6 +17,7 @@ export async function principals(signal: AbortSignal): Promise<Principal[]> {
 }
 export const createPrincipal = (name: string, grant: Grant): Promise<unknown> => ask('/api/v1/principals', [], { method: 'POST', body: { name, ...grant } });
 export const changePrincipal = (name: string, patch: Patch): Promise<unknown> => ask(principalPath(name), [], { method: 'PATCH', body: patch });
+export const disablePrincipal = (name: string, disabled: boolean): Promise<unknown> => ask(principalPath(name), [], { method: 'PATCH', body: { disabled } });
 export const removePrincipal = (name: string): Promise<void> => ask(principalPath(name), [], { method: 'DELETE' });
 
 export async function tokens(name: string, signal: AbortSignal): Promise<Token[]> {

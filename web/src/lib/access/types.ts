@@ -41,6 +41,8 @@ export interface Me extends Grant {
 
 export interface Principal extends Grant {
   name: string;
+  /** Nobody is let in as it, whatever credential it has. */
+  disabled?: boolean;
 }
 
 /** What `PATCH /api/v1/principals/{name}` takes: null removes a setting, what is left out stays. */
