@@ -110,11 +110,11 @@ impl App {
         let (admission, exports) =
             (Admission::new(engine.settings()), Arc::new(Semaphore::new(export::EXPORTS_MAX)));
         let started = engine.clock().now();
-        let patience = engine.settings().question_wait;
+        let limits = limits::UsedLimits::new(Arc::clone(&engine), &options.limits);
         Self {
             engine,
             admission,
-            limits: Arc::new(limits::UsedLimits::new(&options.limits, patience)),
+            limits: Arc::new(limits),
             exports,
             evidence: Arc::new(Semaphore::new(1)),
             room: doors::BodyRoom::default(),

@@ -43,7 +43,9 @@ async fn show(
     caller: Caller,
     pairs: Pairs,
 ) -> Result<Json<Value>, ApiError> {
-    answer(app, caller, PolicyCall::Show, pairs).await
+    let place = app.limits.place(&caller, &[]).await?;
+    let shown = app.ask(&place, move |engine, _| PolicyCall::Show.answer(engine, &caller, &pairs));
+    Ok(Json(shown.await?))
 }
 
 async fn retain(

@@ -75,7 +75,10 @@ async fn list(
     pairs: Pairs,
     body: Body,
 ) -> Result<Response, ApiError> {
-    answer((app, caller), PrincipalCall::List, pairs, body).await
+    let place = app.limits.place(&caller, &[]).await?;
+    let listed = answer((app, caller), PrincipalCall::List, pairs, body).await;
+    drop(place);
+    listed
 }
 
 async fn create(

@@ -28,7 +28,10 @@ async fn answer(
     call: QuarantineCall,
     pairs: Pairs,
 ) -> Result<Json<Value>, ApiError> {
-    Ok(Json(app.run(move |engine| call.answer(engine, &caller, &pairs)).await?))
+    let place = app.limits.place(&caller, &pairs.all("tenant")).await?;
+    let answer = app.run(move |engine| call.answer(engine, &caller, &pairs)).await?;
+    drop(place);
+    Ok(Json(answer))
 }
 
 async fn records(

@@ -6,7 +6,7 @@
 use super::App;
 use super::error::ApiError;
 use crate::access::Caller;
-use crate::calls::{Pairs, RelationshipCall};
+use crate::calls::{Pairs, RelationshipCall, list_relationships};
 use crate::error::{Error, Result};
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -61,7 +61,13 @@ async fn list(
     pairs: Pairs,
     body: Body,
 ) -> Result<Response, ApiError> {
-    answer((app, caller), RelationshipCall::List(pairs), body).await
+    let place = app.limits.place(&caller, &[]).await?;
+    if !app.read_body(body, BODY_BYTES_MAX).await?.trim_ascii().is_empty() {
+        return Err(Error::invalid("this call takes no body").into());
+    }
+    let shown =
+        app.ask(&place, move |engine, budget| list_relationships(engine, &caller, &pairs, budget));
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(shown.await?)).into_response())
 }
 
 async fn create(

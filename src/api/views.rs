@@ -119,10 +119,14 @@ async fn list(
     caller: Caller,
     pairs: Pairs,
 ) -> Result<Json<Value>, ApiError> {
-    let scope = scope(&caller, &pairs)?;
-    let views = app.engine.views();
-    let views: Vec<&View> = views.all().filter(|view| sees(&caller, &scope, view)).collect();
-    Ok(Json(json!({ "views": views })))
+    let place = app.limits.place(&caller, &pairs.all("tenant")).await?;
+    let shown = app.ask(&place, move |engine, _| {
+        let scope = scope(&caller, &pairs)?;
+        let views = engine.views();
+        let views: Vec<&View> = views.all().filter(|view| sees(&caller, &scope, view)).collect();
+        Ok(json!({ "views": views }))
+    });
+    Ok(Json(shown.await?))
 }
 
 async fn one(

@@ -25,4 +25,4 @@ pub use principals::{PrincipalCall, me};
 pub(crate) use projection::{Projection, Shown};
 pub use quarantine::QuarantineCall;
 pub(crate) use raw_answer::RawAnswer;
-pub use relationships::{RelationshipCall, is_about_relationships};
+pub use relationships::{RelationshipCall, is_about_relationships, list_relationships};

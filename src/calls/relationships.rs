@@ -9,6 +9,7 @@ use crate::access::{
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
+use crate::query::QueryBudget;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many relationships a page has unless it is said otherwise, and at most.
 const PAGE: usize = 200;
 const PAGE_MAX: usize = 1_000;
+/// The work of looking whether a relationship is wanted and visible.
+const LOOK_WORK: u64 = 500;
 /// The parameters of a list.
 const PARAMETERS: &[&str] =
     &["partner", "customer", "reseller", "manager", "at", "state", "limit", "after"];
@@ -79,7 +82,7 @@ impl RelationshipCall {
     pub fn answer(&self, engine: &Engine, caller: &Caller, body: Json) -> Result<Json> {
         engine.check_current(caller)?;
         if let Self::List(pairs) = self {
-            return list(engine, caller, pairs);
+            return list_relationships(engine, caller, pairs, &QueryBudget::default());
         }
         caller.check_store(Permission::ManageAccess)?;
         match self {
@@ -221,7 +224,18 @@ impl Wanted<'_> {
     }
 }
 
-fn list(engine: &Engine, caller: &Caller, pairs: &Pairs) -> Result<Json> {
+/// Answers [`RelationshipCall::List`] within a budget: whatever is wanted, all that are recorded
+/// may have to be looked at.
+///
+/// # Errors
+/// A parameter that is wrong, by its name; more work than the budget allows.
+pub fn list_relationships(
+    engine: &Engine,
+    caller: &Caller,
+    pairs: &Pairs,
+    budget: &QueryBudget,
+) -> Result<Json> {
+    engine.check_current(caller)?;
     pairs.only(PARAMETERS)?;
     let state = pairs.one("state")?.map(|state| {
         serde_json::from_value(state.into())
@@ -243,12 +257,18 @@ fn list(engine: &Engine, caller: &Caller, pairs: &Pairs) -> Result<Json> {
     let after = pairs.one("after")?.unwrap_or_default();
     let known = engine.relationships();
     let mut whole: BTreeMap<&str, bool> = BTreeMap::new();
-    let mut found = known
-        .all()
-        .filter(|known| known.id.as_str() > after)
-        .filter(|known| wanted.has(known) && is_visible(caller, known, &mut whole));
-    let page: Vec<Json> = found.by_ref().take(limit).map(|known| shown(known)).collect();
-    let next = found.next().and_then(|_| page.last()).map(|last| last["id"].clone());
+    let (mut page, mut next): (Vec<Json>, _) = (Vec::new(), None);
+    for known in known.all().filter(|known| known.id.as_str() > after) {
+        budget.spend(LOOK_WORK)?;
+        if !wanted.has(known) || !is_visible(caller, known, &mut whole) {
+            continue;
+        }
+        if page.len() == limit {
+            next = page.last().map(|last| last["id"].clone());
+            break;
+        }
+        page.push(shown(known));
+    }
     Ok(json!({ "relationships": page, "next": next }))
 }
 

@@ -19,7 +19,7 @@ pub(super) struct LimitArgs {
     /// Events a second in answers and exports to each principal; 0 is no limit
     #[arg(long, value_name = "N/s", default_value = "0", value_parser = rate)]
     principal_rows_out: u32,
-    /// Questions and deliveries a second about each tenant; 0 is no limit
+    /// Questions a second about each tenant, and as many deliveries for it; 0 is no limit
     #[arg(long, value_name = "N/s", default_value = "0", value_parser = rate)]
     tenant_requests: u32,
     /// Questions and exports about each tenant at work at a time; 0 is no limit
@@ -38,7 +38,7 @@ fn questions() -> u32 {
 }
 
 /// Reads a rate: a number, or a size with its unit, with or without `/s` behind it.
-fn rate(text: &str) -> Result<u32, String> {
+pub(super) fn rate(text: &str) -> Result<u32, String> {
     let number = text.strip_suffix("/s").unwrap_or(text).trim();
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
     let unit = units.iter().find_map(|(unit, bits)| Some((number.strip_suffix(unit)?, *bits)));

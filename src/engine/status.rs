@@ -175,6 +175,13 @@ impl Engine {
         Ok(totals)
     }
 
+    /// Returns whether a tenant has events.
+    pub fn has_tenant(&self, name: &str) -> bool {
+        let snapshot = self.snapshot();
+        snapshot.buffered().any(|part| part.tenant(name).is_some())
+            || snapshot.segments.iter().any(|segment| segment.manifest().tenant(name).is_some())
+    }
+
     /// Returns a text that changes whenever what a scope shows may have changed, and does not
     /// change for what happens to tenants outside it; `None` if it would tell of events that the
     /// scope does not show.

@@ -177,7 +177,7 @@ impl QueryBudget {
     ///
     /// # Errors
     /// As [`QueryBudget::check`].
-    pub(super) fn spend(&self, work: u64) -> Result<()> {
+    pub(crate) fn spend(&self, work: u64) -> Result<()> {
         let Some(state) = &self.0 else { return Ok(()) };
         state.spent.fetch_add(work, Ordering::Relaxed);
         state.check()

@@ -16,20 +16,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tower::ServiceExt;
 
-const NONE: CallLimits =
+pub(super) const NONE: CallLimits =
     CallLimits { requests: None, questions: None, bytes_in: None, rows_out: None };
 
-fn server(principal: CallLimits, tenant: CallLimits) -> Guarded {
+pub(super) fn server(principal: CallLimits, tenant: CallLimits) -> Guarded {
     let limits = ServerLimits { principal, tenant };
     let options = RouterOptions { credentials: true, trail: true, limits, ..Default::default() };
     Guarded::with_options(TestStore::new(), &options)
 }
 
-fn principal(server: &Guarded, name: &str, role: &str, tenants: &[&str]) -> String {
+pub(super) fn principal(server: &Guarded, name: &str, role: &str, tenants: &[&str]) -> String {
     server.principal(&json!({ "name": name, "roles": [role], "tenants": tenants }))
 }
 
-fn event(number: usize, bytes: usize) -> Json {
+pub(super) fn event(number: usize, bytes: usize) -> Json {
     json!({ "trace_id": format!("e-{number}"), "event_name": "n", "source": "ECS",
         "time": "2026-06-01T00:00:00Z", "details": "x".repeat(bytes) })
 }
@@ -143,6 +143,9 @@ fn a_tenants_limit_holds_for_all_who_ask_about_it_and_for_no_other_tenant() {
     let both = principal(&server, "both", "reader", &["a", "b"]);
     let one = principal(&server, "one", "reader", &["a"]);
     let outsider = principal(&server, "outsider", "reader", &["c"]);
+    for tenant in ["a", "b", "c"] {
+        server.store.ingest(tenant, &[event(1, 1).to_string()]);
+    }
     let status = |token: &str, query: &str| {
         server.get(token, &format!("/api/v1/count?{query}")).status.as_u16()
     };

@@ -22,4 +22,5 @@ mod sessions;
 mod shippers;
 mod signatures;
 mod signer;
+mod tenant_limits;
 mod trail;

@@ -109,13 +109,17 @@ impl App {
                 continue;
             }
             let (batch, request, beside, said) = decoded?;
-            if self.limits.has_deliveries() {
-                self.limits.deliver(&bytes_of_tenants(&batch)).await?;
+            let of_tenants = self.limits.has_deliveries().then(|| bytes_of_tenants(&batch));
+            if let Some(bytes) = &of_tenants {
+                self.limits.deliver(bytes).await?;
             }
             // The batch keeps the room of the bytes that it was built from until it is durable.
             drop(body.bytes);
             let outcome = self.engine.submit(batch, source, request).await;
             let outcome = outcome?;
+            if let Some(bytes) = &of_tenants {
+                self.limits.delivered(bytes);
+            }
             // Only now are the events durable that are the evidence. If this fails, the sender
             // sends them again.
             if said.is_empty() {

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The most accounts of a table. Those who find no room share one more.
+/// The most accounts of a table, besides those that always have one. A name that finds no room
+/// shares the account of another.
 const ACCOUNTS_MAX: usize = 10_000;
 /// How long an account is kept that nobody uses and that owes nothing: by then its rates are as
 /// those of a new one.
@@ -30,6 +31,8 @@ pub(super) struct LimitAccount {
     pub(super) of: LimitOf,
     limits: CallLimits,
     requests: Option<RequestRate>,
+    /// The same rate for what is delivered: who asks takes nothing from those who deliver.
+    deliveries: Option<RequestRate>,
     questions: Option<(Arc<Semaphore>, Arc<Semaphore>)>,
     bytes_in: Option<Debt>,
     rows_out: Option<Debt>,
@@ -46,11 +49,12 @@ impl LimitAccount {
             let known = Semaphore::new(running + WAITING_MAX);
             (Arc::new(Semaphore::new(running)), Arc::new(known))
         };
-        let requests = rate(limits.requests);
+        let requests = || Some(RequestRate::new(rate(limits.requests)?, DefaultClock::default()));
         Self {
             of,
             limits,
-            requests: requests.map(|rate| RequestRate::new(rate, DefaultClock::default())),
+            requests: requests(),
+            deliveries: requests(),
             questions: limits.questions.map(places),
             bytes_in: debt(limits.bytes_in),
             rows_out: debt(limits.rows_out),
@@ -70,6 +74,15 @@ impl LimitAccount {
     pub(super) fn take_request(&self) -> Result<(), LimitReached> {
         let Some(requests) = &self.requests else { return Ok(()) };
         requests.take().map_err(|wait| self.reached(LimitKind::Requests, wait))
+    }
+
+    /// Counts a delivery.
+    ///
+    /// # Errors
+    /// There were too many in this second.
+    pub(super) fn take_delivery(&self) -> Result<(), LimitReached> {
+        let Some(deliveries) = &self.deliveries else { return Ok(()) };
+        deliveries.take().map_err(|wait| self.reached(LimitKind::Requests, wait))
     }
 
     /// Takes a place for a question, waiting for it if there is none; nothing if there is no limit.
@@ -169,19 +182,27 @@ pub(super) struct Accounts {
     /// The limits of those that have none of their own.
     pub(super) limits: CallLimits,
     known: Mutex<KnownAccounts>,
-    /// The account of those for whom there is no room.
-    rest: Arc<LimitAccount>,
     most: usize,
 }
 
 impl Accounts {
     pub(super) fn new(of: LimitOf, limits: CallLimits) -> Self {
-        let rest = Arc::new(LimitAccount::new(of, limits));
-        Self { of, limits, known: Mutex::default(), rest, most: ACCOUNTS_MAX }
+        Self { of, limits, known: Mutex::default(), most: ACCOUNTS_MAX }
     }
 
-    /// Returns the account of a name, which has these limits.
-    pub(super) fn account(&self, name: &str, limits: CallLimits) -> Arc<LimitAccount> {
+    /// Returns whether a name has an account.
+    pub(super) fn has(&self, name: &str) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.by_name.contains_key(name)
+    }
+
+    /// Returns the account of a name, which has these limits. If there is no room for it, that is
+    /// the account of `group`, for which there always is: groups must be few.
+    pub(super) fn account(
+        &self,
+        (name, group): (&str, &str),
+        limits: CallLimits,
+    ) -> Arc<LimitAccount> {
         let now = Instant::now();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let KnownAccounts { by_name: accounts, swept } = &mut *known;
@@ -196,8 +217,9 @@ impl Accounts {
             *swept = Some(now);
             retain_used(accounts, now);
         }
-        if is_full && accounts.len() >= self.most {
-            return Arc::clone(&self.rest);
+        if is_full && accounts.len() >= self.most && name != group {
+            drop(known);
+            return self.account((group, group), limits);
         }
         let account = Arc::new(LimitAccount::new(self.of, limits));
         accounts.insert(name.into(), Arc::clone(&account));
@@ -221,10 +243,14 @@ mod tests {
     #[test]
     fn accounts_have_a_bound_and_those_without_room_share_one() {
         let accounts = Accounts { most: 2, ..Accounts::new(LimitOf::Tenant, limits(1)) };
-        let of = |name: &str| accounts.account(name, limits(1));
+        let of = |name: &str| accounts.account((name, "group"), limits(1));
         assert!(Arc::ptr_eq(&of("a"), &of("a")) && !Arc::ptr_eq(&of("a"), &of("b")));
-        assert!(Arc::ptr_eq(&of("c"), &accounts.rest) && Arc::ptr_eq(&of("d"), &accounts.rest));
-        let other = accounts.account("a", limits(2));
+        assert!(Arc::ptr_eq(&of("c"), &of("group")) && Arc::ptr_eq(&of("d"), &of("group")));
+        let strict = accounts.account(("c", "other"), limits(3));
+        assert!(strict.limits == limits(3) && !Arc::ptr_eq(&strict, &of("group")));
+        assert!(accounts.has("other") && !accounts.has("c"));
+        accounts.known.lock().expect("a lock").by_name.retain(|name, _| name.len() == 1);
+        let other = accounts.account(("a", "group"), limits(2));
         assert!(!Arc::ptr_eq(&other, &of("b")) && other.limits == limits(2));
         let mut known = accounts.known.lock().expect("a lock");
         let later = Instant::now() + IDLE;

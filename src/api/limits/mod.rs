@@ -4,8 +4,10 @@
 //! all of them together. What is over a limit waits where waiting helps, and is refused otherwise,
 //! with 503 and the time after which it is not refused. The operator has no limits of a principal.
 //!
-//! A tenant's limits count for whoever asks about it or delivers for it. `*` asks about each tenant
-//! that the caller has, if they are named; a caller of all tenants asks about none by that.
+//! A tenant's limits count for whoever asks about it by its name or delivers for it. A question
+//! about `*` is its caller's alone, unless the caller has one tenant: nobody takes by one question
+//! what others may ask about each of thousands. Names of tenants that there are not count nothing,
+//! so nobody makes up so many that those of others find no room.
 
 mod account;
 mod body;
@@ -16,6 +18,7 @@ mod reached;
 pub(super) use reached::LimitReached;
 
 use crate::access::{CallLimits, Caller, is_generated};
+use crate::engine::Engine;
 use crate::error::Result;
 use account::{Accounts, LimitAccount};
 use axum::body::Body;
@@ -32,6 +35,8 @@ use tokio::sync::OwnedSemaphorePermit;
 const DEBT_WAIT: Duration = Duration::from_secs(10);
 /// How long an export sleeps before it looks whether anybody still wants it.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The account that tenants share which find no room for their own; no tenant has such a name.
+const OTHER_TENANTS: &str = "*";
 
 /// The limits of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +59,8 @@ impl Default for ServerLimits {
 /// What principals and tenants have used of their limits.
 #[derive(Debug)]
 pub(super) struct UsedLimits {
+    /// Knows which tenants there are.
+    engine: Arc<Engine>,
     principals: Accounts,
     tenants: Accounts,
     failures: FailedSignIns,
@@ -71,8 +78,10 @@ pub(in crate::api) struct AskingPlace {
 }
 
 impl UsedLimits {
-    pub(super) fn new(limits: &ServerLimits, patience: Duration) -> Self {
+    pub(super) fn new(engine: Arc<Engine>, limits: &ServerLimits) -> Self {
+        let patience = engine.settings().question_wait;
         Self {
+            engine,
             principals: Accounts::new(LimitOf::Principal, limits.principal),
             tenants: Accounts::new(LimitOf::Tenant, limits.tenant),
             failures: FailedSignIns::default(),
@@ -81,15 +90,21 @@ impl UsedLimits {
         }
     }
 
-    /// Returns the account of a caller; none for the operator.
+    /// Returns the account of a caller; none for the operator. Members of a group are counted each
+    /// for itself as long as there is room, and together beyond that.
     fn principal(&self, caller: &Caller) -> Option<Arc<LimitAccount>> {
-        let own = caller.grant()?.principal().limits;
-        Some(self.principals.account(caller.name(), own.or(self.principals.limits)))
+        let principal = caller.grant()?.principal();
+        let limits = principal.limits.or(self.principals.limits);
+        Some(self.principals.account((caller.name(), &principal.name), limits))
     }
 
+    /// Returns the account of a tenant, if there is that tenant.
     fn tenant(&self, name: &str) -> Option<Arc<LimitAccount>> {
-        let limits = self.tenants.limits;
-        (!limits.is_empty()).then(|| self.tenants.account(name, limits))
+        (self.tenants.has(name) || self.engine.has_tenant(name)).then(|| self.new_tenant(name))
+    }
+
+    fn new_tenant(&self, name: &str) -> Arc<LimitAccount> {
+        self.tenants.account((name, OTHER_TENANTS), self.tenants.limits)
     }
 
     /// Counts a request of a caller.
@@ -177,7 +192,8 @@ impl UsedLimits {
             return BTreeSet::new();
         }
         let scope = caller.scope(names).ok();
-        scope.and_then(|scope| scope.named().cloned()).unwrap_or_default()
+        let tenants = scope.and_then(|scope| scope.named().cloned()).unwrap_or_default();
+        if names.contains(&"*") && tenants.len() > 1 { BTreeSet::new() } else { tenants }
     }
 
     /// Returns whether deliveries for tenants are limited.
@@ -185,7 +201,8 @@ impl UsedLimits {
         self.tenants.limits.requests.is_some() || self.tenants.limits.bytes_in.is_some()
     }
 
-    /// Counts a delivery, given the bytes for each tenant, and waits until it may go on.
+    /// Counts a delivery, given the bytes for each tenant, and waits until it may go on. The first
+    /// one for a tenant is counted [when it is stored](Self::delivered).
     ///
     /// # Errors
     /// A limit of a tenant that is reached.
@@ -194,7 +211,7 @@ impl UsedLimits {
             let accounts = bytes.iter().map(|(name, bytes)| Some((self.tenant(name)?, *bytes)));
             let accounts: Vec<(Arc<LimitAccount>, u64)> = accounts.flatten().collect();
             for (account, _) in &accounts {
-                account.take_request()?;
+                account.take_delivery()?;
             }
             for (account, _) in &accounts {
                 account.bytes_paid(DEBT_WAIT).await?;
@@ -204,6 +221,16 @@ impl UsedLimits {
         }
         .await;
         delivered.map_err(|reached| self.refusals.count(reached).into_error())
+    }
+
+    /// Counts a delivery that was stored for tenants that had no account before.
+    pub(super) fn delivered(&self, bytes: &BTreeMap<Box<str>, u64>) {
+        for (name, bytes) in bytes.iter().filter(|(name, _)| !self.tenants.has(name)) {
+            let account = self.new_tenant(name);
+            // It is stored, whatever the limit.
+            let _ = account.take_delivery();
+            account.add_bytes(*bytes);
+        }
     }
 
     /// Fails if too many sign-ins from an address have failed lately, unless nobody could guess the
