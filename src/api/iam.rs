@@ -228,7 +228,7 @@ async fn domains(caller: Caller, pairs: Pairs) -> Result<Response, IamError> {
     Ok(axum::Json(json!({ "domains": [own], "links": links(DOMAINS) })).into_response())
 }
 
-/// The tenants of the caller, or those that have events if it may ask about all.
+/// The tenants of the caller, and those of which it sees events: all of them, or by relationships.
 async fn projects(
     State(app): State<App>,
     caller: Caller,
@@ -238,18 +238,19 @@ async fn projects(
     let name = domain(&caller)["id"].clone();
     let place = app.limits.place(&caller, &["*"]).await?;
     let tenants = app.ask(&place, move |engine, budget| {
-        if let Some(own) = caller.deliverable() {
-            return Ok(own.iter().cloned().collect::<Vec<String>>());
+        let mut tenants = caller.deliverable().cloned().unwrap_or_default();
+        if caller.may(Permission::Read) {
+            let scope = caller.scope(&["*"])?;
+            // Its own are its projects, be they without events.
+            if scope.named() != Some(&tenants) {
+                let with_events = engine.tenants(&scope, Some(budget))?;
+                tenants.extend(with_events.iter().map(|total| total.tenant.to_string()));
+            }
         }
-        if !caller.may(Permission::Read) {
-            return Ok(Vec::new());
-        }
-        let with_events = engine.tenants(&caller.scope(&["*"])?, Some(budget))?;
-        Ok(with_events.iter().map(|total| total.tenant.to_string()).collect())
+        Ok(tenants)
     });
     let mut tenants = tenants.await?;
     tenants.retain(|tenant| wanted.as_ref().is_none_or(|wanted| wanted == tenant));
-    tenants.sort_unstable();
     let project = |tenant: &String| {
         json!({ "id": tenant, "name": tenant, "domain_id": name, "parent_id": name,
             "is_domain": false, "enabled": true, "description": "", "links": { "self": PROJECTS } })

@@ -22,7 +22,7 @@ use crate::filter::{Clause, FieldCondition, Filter, Test};
 use crate::ingest::{DecodedBatch, Rejected};
 use crate::query::{PAGE_ROWS_MAX, PageQuery};
 use crate::storage::admin::RecordKind;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -56,6 +56,21 @@ impl EvidenceTicket {
     }
 }
 
+/// What a delivery says of relationships, and the record of what was refused of it. Both count once
+/// the delivery is stored: one that is refused as a whole is sent again.
+#[derive(Debug, Default)]
+pub struct HeardStatements {
+    said: Vec<Statement>,
+    refused: Option<Json>,
+}
+
+impl HeardStatements {
+    /// Returns whether there is nothing that counts.
+    pub fn is_empty(&self) -> bool {
+        self.said.is_empty() && self.refused.is_none()
+    }
+}
+
 impl Engine {
     /// Takes out of a batch what a caller may not deliver because its tenant is authoritative for
     /// relationships, and returns what the rest says of them.
@@ -66,11 +81,11 @@ impl Engine {
         &self,
         caller: &Caller,
         batch: &mut DecodedBatch,
-    ) -> Result<Vec<Statement>> {
+    ) -> Result<HeardStatements> {
         let known = self.relationships();
         let authoritative: HashSet<&str> = known.authoritative().collect();
         if authoritative.is_empty() {
-            return Ok(Vec::new());
+            return Ok(HeardStatements::default());
         }
         let may = |tenant: &str| caller.may_state_relationships(tenant);
         let of_events = batch.events.iter().map(|event| &*event.tenant);
@@ -79,6 +94,7 @@ impl Engine {
             .chain(of_rejected)
             .filter(|tenant| authoritative.contains(tenant) && !may(tenant))
             .collect();
+        let mut record = None;
         if let Some(first) = refused.first() {
             let what = format!(
                 "{} is authoritative for relationships: the principal must name it in \
@@ -92,59 +108,30 @@ impl Engine {
                 return Err(Error::new(ErrorKind::Forbidden, what).with_parameter("tenant"));
             }
             let refused = refused.into_iter().map(str::to_owned).collect();
-            self.refuse_statements(caller, batch, &refused, &what)?;
+            record = Some(refuse_statements(batch, &refused, &what));
         }
         let heard = batch.events.iter().filter(|event| authoritative.contains(&*event.tenant));
         let now = self.shared.clock.now();
-        Ok(heard.filter_map(|event| Statement::of(event, now)).collect())
-    }
-
-    /// Moves the events of tenants into quarantine, and records that somebody tried it.
-    fn refuse_statements(
-        &self,
-        caller: &Caller,
-        batch: &mut DecodedBatch,
-        refused: &BTreeSet<String>,
-        why: &str,
-    ) -> Result<()> {
-        let reason: Arc<str> = why.into();
-        let events = std::mem::take(&mut batch.events);
-        let lines = std::mem::take(&mut batch.lines);
-        let mut count = 0_u64;
-        for record in &mut batch.rejected {
-            if record.tenant.as_ref().is_some_and(|tenant| refused.contains(tenant)) {
-                count += 1;
-                (record.tenant, record.is_bound) = (None, true);
-            }
-        }
-        for (event, line) in events.into_iter().zip(lines) {
-            if refused.contains(&*event.tenant) {
-                count += 1;
-                batch.rejected.push(Rejected::of_forbidden(&event, line, &reason));
-            } else {
-                batch.events.push(event);
-                batch.lines.push(line);
-            }
-        }
-        self.writer()?.record_deed(
-            &caller.actor(),
-            json!({ "event_name": "refuseRecords", "resource_type": "tenant", "level": "warning",
-                "resource_name": refused.first(), "details": { "tenants": refused,
-                "records": count, "reason": why } }),
-        )
+        let said = heard.filter_map(|event| Statement::of(event, now)).collect();
+        Ok(HeardStatements { said, refused: record })
     }
 
     /// Takes in what a delivery says, once its events are durable: it is weighed by the next
-    /// [`Engine::weigh_evidence`] of anybody. `None` if nothing of it is new.
+    /// [`Engine::weigh_evidence`] of anybody. `None` if nothing of it is new. That something was
+    /// refused is recorded.
     ///
     /// # Errors
     /// A segment that cannot be read.
     pub fn hear(
         &self,
         caller: &Caller,
-        mut said: Vec<Statement>,
+        heard: HeardStatements,
         outcome: &Outcome,
     ) -> Result<Option<EvidenceTicket>> {
+        let HeardStatements { mut said, refused } = heard;
+        if let Some(record) = refused {
+            self.writer()?.record_deed(&caller.actor(), record)?;
+        }
         let is_all_new =
             outcome.duplicates == 0 && outcome.quarantined.is_empty() && !outcome.replayed;
         if is_all_new {
@@ -268,6 +255,32 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Moves the events of tenants into quarantine, and returns the record that somebody tried it.
+fn refuse_statements(batch: &mut DecodedBatch, refused: &BTreeSet<String>, why: &str) -> Json {
+    let reason: Arc<str> = why.into();
+    let events = std::mem::take(&mut batch.events);
+    let lines = std::mem::take(&mut batch.lines);
+    let mut count = 0_u64;
+    for record in &mut batch.rejected {
+        if record.tenant.as_ref().is_some_and(|tenant| refused.contains(tenant)) {
+            count += 1;
+            (record.tenant, record.is_bound) = (None, true);
+        }
+    }
+    for (event, line) in events.into_iter().zip(lines) {
+        if refused.contains(&*event.tenant) {
+            count += 1;
+            batch.rejected.push(Rejected::of_forbidden(&event, line, &reason));
+        } else {
+            batch.events.push(event);
+            batch.lines.push(line);
+        }
+    }
+    json!({ "event_name": "refuseRecords", "resource_type": "tenant", "level": "warning",
+        "resource_name": refused.first(),
+        "details": { "tenants": refused, "records": count, "reason": why } })
 }
 
 /// Returns how many bytes of the record of a change its relationships take.

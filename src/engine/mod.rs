@@ -60,7 +60,7 @@ mod watchdog;
 mod write;
 
 pub use decode_again::{DecodeAgain, DecodedAgain};
-pub use evidence::EvidenceTicket;
+pub use evidence::{EvidenceTicket, HeardStatements};
 pub use failpoint::{AtFailpoint, Failpoint};
 pub use health::{HealthStatus, Problem};
 pub use maintain::admin::Deed;

@@ -117,6 +117,24 @@ fn projects_are_tenants_and_the_domain_is_the_principal() {
     assert!(ids(&of_key("/v3/projects?name=a", &li)).is_empty());
     assert!(ids(&of_key("/v3/projects", &admin)).is_empty());
     assert_eq!(ids(&server.json(&all, "/v3/projects")), ["a"]);
+    // A partner has those that it sees events of.
+    let event = json!({ "event_name": "n", "source": "s", "related_ids": ["customer:c"],
+        "time": "2026-06-01T00:00:00Z" });
+    server.store.ingest("seen", &[event.to_string()]);
+    server.store.ingest("unseen", &[event.to_string()]);
+    let root = server.principal(&json!({ "name": "root", "roles": ["security_administrator"] }));
+    for (tenant, customer) in [("seen", "c"), ("empty", "d")] {
+        let related = json!({ "partner": "p", "customer": customer, "tenants": [tenant],
+            "from": "2026-01-01T00:00:00Z" });
+        let path = "/api/v1/relationships";
+        let made = server.call(Some(&root), "POST", path, related.to_string());
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    let partner = json!({ "name": "anna", "roles": ["reader"], "partner": "p" });
+    let partner = server.principal(&partner);
+    assert_eq!(ids(&server.json(&partner, "/v3/projects")), ["seen"]);
+    let tenants = server.json(&partner, "/api/v1/tenants");
+    assert_eq!(tenants["tenants"][0]["tenant"], "seen", "{tenants}");
     let domains = of_key("/v3/auth/domains", &li);
     assert_eq!(
         (&domains["domains"][0]["id"], &domains["domains"][0]["name"]),

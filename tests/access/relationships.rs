@@ -5,7 +5,8 @@ use super::server::{Answer, Guarded};
 use super::signatures::{key_of, sealed_server};
 use crate::support::python;
 use crate::support::store::{NOW, TestStore};
-use annals::access::SealKey;
+use annals::access::{CallLimits, SealKey};
+use annals::api::{RouterOptions, ServerLimits};
 use annals::engine::{AtFailpoint, Failpoint, Settings};
 use annals::error::Error;
 use annals::event::Timestamp;
@@ -358,6 +359,30 @@ fn no_producer_moves_a_period_by_what_it_delivers() {
     assert_eq!((&decoded["accepted"], &decoded["removed"]), (&json!(6), &json!(6)), "{decoded}");
     assert_eq!(before.0, stage.relationships());
     assert_eq!(before.1, stage.days(&partner, "c1"));
+}
+
+#[test]
+fn what_is_refused_of_a_delivery_is_recorded_once_it_is_stored() {
+    let none = CallLimits::default();
+    let limits = ServerLimits { principal: none, tenant: CallLimits { requests: Some(1), ..none } };
+    let options = RouterOptions { credentials: true, trail: true, limits, ..Default::default() };
+    let stage = Stage::over(Guarded::with_options(TestStore::new(), &options));
+    let producer = json!({ "name": "i", "roles": ["ingest"], "tenants": ["*"] });
+    let producer = stage.server.principal(&producer);
+    let deliver = |number: usize| {
+        let record = |of: &str| {
+            json!({ "of": of, "trace_id": format!("{of}-{number}"), "event_name": "n",
+                "source": "s", "time": day(1) })
+        };
+        let lines = format!("{}\n{}\n", record("other"), record("d"));
+        let path = "/api/v1/events?tenant_from=of&format=native";
+        stage.server.call(Some(&producer), "POST", path, lines).status.as_u16()
+    };
+    let statuses: Vec<u16> = (0..20).map(deliver).collect();
+    assert!(statuses.contains(&503), "{statuses:?}");
+    let stored = statuses.iter().filter(|status| **status == 200).count();
+    let path = "/api/v1/count?tenant=_annals&event_name=refuseRecords";
+    assert_eq!(stage.server.json(&stage.auditor, path)["count"], stored);
 }
 
 #[test]

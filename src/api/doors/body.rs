@@ -3,8 +3,8 @@
 use super::super::App;
 use super::chunks::Chunks;
 use super::room::{BodyRoom, TakenRoom};
-use crate::access::{Caller, Statement};
-use crate::engine::{Engine, Outcome, RequestKey};
+use crate::access::Caller;
+use crate::engine::{Engine, HeardStatements, Outcome, RequestKey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{Coding, DecodedBatch, IncomingRecord, RecordSplitter, Unpacked};
 use axum::body::{Body, Bytes};
@@ -136,7 +136,7 @@ impl App {
     async fn weigh(
         &self,
         caller: Caller,
-        said: Vec<Statement>,
+        said: HeardStatements,
         outcome: Outcome,
     ) -> Result<Outcome> {
         let heard = self.run(move |engine| Ok((engine.hear(&caller, said, &outcome)?, outcome)));
