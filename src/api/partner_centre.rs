@@ -169,7 +169,7 @@ fn read(pairs: &Pairs) -> Result<(Filter, usize, usize)> {
     }
     let given = |name: &str| Ok::<_, Error>(pairs.one(name)?.filter(|value| !value.is_empty()));
     let one_of = |field: Field, values: Vec<String>, negated: bool| {
-        Clause::Field(FieldCondition { field, negated, test: Test::OneOf(values) })
+        Clause::Field(FieldCondition { field, negated, test: Test::OneOf(values.into()) })
     };
     let operations = match given("operation_type")? {
         Some(wanted) if OPERATIONS.iter().any(|(operation, _)| *operation == wanted) => {

@@ -191,8 +191,11 @@ impl FilterBuilder {
         };
         if let Some(kept) = self.conditions.iter_mut().find(same) {
             match (&mut kept.test, &added.test) {
-                (Test::OneOf(values), Test::OneOf(more))
-                | (Test::Prefix(values), Test::Prefix(more)) => {
+                (Test::OneOf(values), Test::OneOf(more)) => {
+                    values.extend(more);
+                    return;
+                }
+                (Test::Prefix(values), Test::Prefix(more)) => {
                     values.extend_from_slice(more);
                     return;
                 }
@@ -291,7 +294,7 @@ fn equal(name: &str, field: Field, value: &str) -> Result<Test> {
             name,
             format!("{:?} is none of {}", crate::event::clip(value, 60), known.join(", ")),
         )),
-        FieldKind::Bool => Ok(Test::OneOf(vec![parse_flag(name, value)?.to_string()])),
+        FieldKind::Bool => Ok(Test::OneOf(vec![parse_flag(name, value)?.to_string()].into())),
         FieldKind::Decimal => {
             let amount =
                 Amount::parse(value).map_err(|error| Error::parameter(name, error.to_string()))?;
@@ -312,7 +315,7 @@ fn equal(name: &str, field: Field, value: &str) -> Result<Test> {
             let address = parse_address(value).map(|address| address.to_string());
             Ok(Test::Address(vec![address.unwrap_or_else(|| value.to_owned())], Vec::new()))
         }
-        _ => Ok(Test::OneOf(vec![value.to_owned()])),
+        _ => Ok(Test::OneOf(vec![value.to_owned()].into())),
     }
 }
 

@@ -105,7 +105,7 @@ fn together(mut open: Vec<Clause>, none: Decided, group: fn(Vec<Clause>) -> Clau
 /// Returns whether the test of a condition holds for all of the rows, or for none of them.
 fn condition_for(condition: &FieldCondition, rows: TenantPeriod<'_>) -> Option<bool> {
     match (condition.field, &condition.test) {
-        (Field::Tenant, Test::OneOf(names)) => Some(names.iter().any(|name| name == rows.tenant)),
+        (Field::Tenant, Test::OneOf(names)) => Some(names.contains(rows.tenant)),
         (Field::Time, Test::During(from, to)) => {
             let begins = from.is_none_or(|from| from <= rows.oldest);
             let ends = to.is_none_or(|to| rows.newest < to);
@@ -137,7 +137,7 @@ fn merged(alternatives: Vec<Clause>) -> Vec<Clause> {
             _ => None,
         });
         match same {
-            Some(into) => into.extend(values),
+            Some(into) => into.extend(&values),
             None => {
                 let test = Test::OneOf(values);
                 all.push(Clause::Field(FieldCondition { field, negated: false, test }));

@@ -100,7 +100,7 @@ impl Test {
     fn holds_text(&self, text: &str) -> bool {
         match self {
             Self::Present => true,
-            Self::OneOf(values) => values.iter().any(|value| value == text),
+            Self::OneOf(values) => values.contains(text),
             Self::Prefix(prefixes) => {
                 prefixes.iter().any(|prefix| text.starts_with(prefix.as_str()))
             }

@@ -15,6 +15,7 @@ mod parse_text;
 mod period;
 mod record;
 mod repeated_key;
+mod value_set;
 
 pub use builder::{DEPTH_MAX, VALUES_MAX};
 pub(crate) use cost::cost_of;
@@ -26,11 +27,15 @@ pub use period::parse_duration;
 pub(crate) use record::hiding_escape;
 pub use record::{Pattern, RecordTest, ValueMatch, ValueTest};
 pub(crate) use repeated_key::repeated_key;
+pub use value_set::ValueSet;
 
 use crate::event::{Amount, Field, Timestamp, WORD_FIELDS};
 use crate::text::{fold, spaced};
 use ipnet::IpNet;
 use std::fmt;
+
+/// How many values of a condition are shown. It may have many thousands.
+const SHOWN_MAX: usize = 20;
 
 /// Clauses that must all hold, within a period.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -82,7 +87,7 @@ impl FieldCondition {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Test {
     /// The value is one of these texts (for a list: one of its items is).
-    OneOf(Vec<String>),
+    OneOf(ValueSet),
     /// The value begins with one of these.
     Prefix(Vec<String>),
     /// There is a value.
@@ -106,7 +111,7 @@ impl Filter {
         self.clauses.push(Clause::Field(FieldCondition {
             field,
             negated: false,
-            test: Test::OneOf(vec![value.into()]),
+            test: Test::OneOf(vec![value.into()].into()),
         }));
         self
     }
@@ -176,6 +181,10 @@ impl fmt::Display for FieldCondition {
         let field = self.field;
         let not = if self.negated { ".not" } else { "" };
         match &self.test {
+            Test::OneOf(values) if values.len() > SHOWN_MAX => {
+                let first = values[..SHOWN_MAX].join("|");
+                write!(out, "{field}{not}={first}|… ({} values)", values.len())
+            }
             Test::OneOf(values) => write!(out, "{field}{not}={}", values.join("|")),
             Test::Prefix(values) => write!(out, "{field}.prefix{not}={}", values.join("|")),
             Test::Present => write!(out, "{field}.exists={}", !self.negated),

@@ -202,12 +202,13 @@ impl<'a> SnapshotReader<'a> {
         add: impl FnMut(T) -> Result<()> + Send,
     ) -> Result<Explain> {
         let answer_once = |run: &Run<'a>| {
-            self.budget.spend(RUN_WORK)?;
+            // What a scope leaves of the filter is found once, be it long.
+            let decided = self.decided(run, filter)?;
             if self.forced.is_none()
-                && let Some(filter) = run.filter(filter)
+                && let Some(filter) = decided.as_deref()
             {
                 let started = Instant::now();
-                let summarized = Summarized::of(run, &filter, &self.snapshot.vocabulary)?;
+                let summarized = Summarized::of(run, filter, &self.snapshot.vocabulary)?;
                 if let Some(answer) =
                     summarized.map(|summarized| summary(&summarized)).transpose()?.flatten()
                 {
@@ -216,8 +217,9 @@ impl<'a> SnapshotReader<'a> {
                     return Ok((answer, run.step(AnswerPath::Summary, why, started)));
                 }
             }
+            self.budget.spend(RUN_WORK)?;
             let range = run.range(filter)?;
-            let (rows, step) = self.rows(run, filter, range, None)?;
+            let (rows, step) = self.decided_rows(run, decided.as_deref(), range, None)?;
             Ok((make(run, rows)?, step))
         };
         let answer = |run: &Run<'a>| run.source.again(|| answer_once(run));
@@ -259,15 +261,32 @@ impl<'a> SnapshotReader<'a> {
         range: Range<u32>,
         limit: Option<usize>,
     ) -> Result<(Rows, ExplainedRun)> {
+        let decided = self.decided(run, filter)?;
+        self.decided_rows(run, decided.as_deref(), range, limit)
+    }
+
+    /// Returns what a run leaves of a filter, and counts that as work.
+    fn decided<'f>(&self, run: &Run<'_>, filter: &'f Filter) -> Result<Option<Cow<'f, Filter>>> {
+        self.budget.spend(RUN_WORK + filter.deciding())?;
+        Ok(run.filter(filter))
+    }
+
+    /// Finds the same, given what the run leaves of the filter; `None` if no row can match.
+    fn decided_rows(
+        &self,
+        run: &Run<'_>,
+        filter: Option<&Filter>,
+        range: Range<u32>,
+        limit: Option<usize>,
+    ) -> Result<(Rows, ExplainedRun)> {
         let started = Instant::now();
-        self.budget.spend(RUN_WORK)?;
         let size = range.len() as u32;
-        let Some(filter) = run.filter(filter) else {
+        let Some(filter) = filter else {
             let why = "the scope shows none of it".to_owned();
             let step = ExplainedRun { rows: size, ..run.step(AnswerPath::Pruned, why, started) };
             return Ok((Rows::List(Vec::new()), step));
         };
-        let filter = &*filter;
+        self.budget.spend(filter.looking_up())?;
         let (rows, Choice { path, why }, work) = match run.source {
             RowSource::Segment(segment) => {
                 run.source.again(|| self.segment_rows(segment, filter, range.clone(), limit))?

@@ -29,7 +29,11 @@ fn records(batch: u64) -> Vec<Json> {
 }
 
 fn field(field: Field, negated: bool, value: &str) -> Clause {
-    Clause::Field(FieldCondition { field, negated, test: Test::OneOf(vec![value.to_owned()]) })
+    Clause::Field(FieldCondition {
+        field,
+        negated,
+        test: Test::OneOf(vec![value.to_owned()].into()),
+    })
 }
 
 #[test]

@@ -395,14 +395,19 @@ fn condition() -> impl Strategy<Value = FieldCondition> {
             plain(Field::Tenant, not, Test::OneOf(names.into_iter().map(str::to_owned).collect()))
         }),
         2 => (any::<bool>(), bound(), bound()).prop_map(move |(not, from, to)| plain(Field::Time, not, Test::During(from, to))),
-        4 => (proptest::sample::select(words), any::<bool>(), some(WORDS)).prop_map(move |(field, not, values)| plain(field, not, Test::OneOf(values))),
+        4 => (proptest::sample::select(words), any::<bool>(), some(WORDS)).prop_map(move |(field, not, values)| plain(field, not, Test::OneOf(values.into()))),
         2 => (proptest::sample::select(words), some(&["E", "日", "EC", "x", "\u{10ffff}", "zzz"])).prop_map(move |(field, values)| plain(field, false, Test::Prefix(values))),
         2 => (proptest::sample::select(any_field), any::<bool>()).prop_map(move |(field, not)| plain(field, not, Test::Present)),
-        1 => (any::<bool>(), some(&["normal", "warning"])).prop_map(move |(not, values)| plain(Level, not, Test::OneOf(values))),
-        1 => (any::<bool>(), some(&["system", "data"])).prop_map(move |(not, values)| plain(EventType, not, Test::OneOf(values))),
-        1 => (any::<bool>(), some(&["true", "false"])).prop_map(move |(not, values)| plain(ReadOnly, not, Test::OneOf(values))),
-        1 => (any::<bool>(), some(&["quota:1", "customer:1", "nothing:1"])).prop_map(move |(not, values)| plain(RelatedIds, not, Test::OneOf(values))),
-        1 => (0_u32..1_000_000).prop_map(move |id| plain(TraceId, false, Test::OneOf(vec![format!("t{id}")]))),
+        1 => (any::<bool>(), some(&["normal", "warning"])).prop_map(move |(not, values)| plain(Level, not, Test::OneOf(values.into()))),
+        1 => (any::<bool>(), some(&["system", "data"])).prop_map(move |(not, values)| plain(EventType, not, Test::OneOf(values.into()))),
+        1 => (any::<bool>(), some(&["true", "false"])).prop_map(move |(not, values)| plain(ReadOnly, not, Test::OneOf(values.into()))),
+        1 => (any::<bool>(), some(&["quota:1", "customer:1", "nothing:1"])).prop_map(move |(not, values)| plain(RelatedIds, not, Test::OneOf(values.into()))),
+        1 => (any::<bool>(), proptest::sample::select(&[RelatedIds, Source, ResourceId][..]), some(&["quota:1", "ECS", "r1"])).prop_map(move |(not, field, values)| {
+            // As many as a scope may have.
+            let many = values.into_iter().chain((0..40).map(|number| format!("nothing:{number}")));
+            plain(field, not, Test::OneOf(many.collect()))
+        }),
+        1 => (0_u32..1_000_000).prop_map(move |id| plain(TraceId, false, Test::OneOf(vec![format!("t{id}")].into()))),
         2 => (any::<bool>(), proptest::sample::subsequence(ADDRESSES, 0..3), proptest::sample::subsequence(NETWORKS, 0..2)).prop_map(move |(not, values, networks)| {
             let networks = networks.into_iter().map(|text| text.parse().expect("a \
                 network")).collect();
@@ -467,11 +472,11 @@ fn summarized() -> impl Strategy<Value = Vec<Clause>> {
     };
     let words = &[Source, ResourceType, EventName][..];
     let one = prop_oneof![
-        3 => (proptest::sample::select(words), any::<bool>(), some(WORDS)).prop_map(move |(field, not, values)| plain(field, not, Test::OneOf(values))),
+        3 => (proptest::sample::select(words), any::<bool>(), some(WORDS)).prop_map(move |(field, not, values)| plain(field, not, Test::OneOf(values.into()))),
         1 => (proptest::sample::select(words), some(&["E", "日", "zzz"])).prop_map(move |(field, values)| plain(field, false, Test::Prefix(values))),
         1 => (proptest::sample::select(&[Source, Level, EventType][..]), any::<bool>()).prop_map(move |(field, not)| plain(field, not, Test::Present)),
-        2 => (any::<bool>(), some(&["normal", "warning"])).prop_map(move |(not, values)| plain(Level, not, Test::OneOf(values))),
-        1 => (any::<bool>(), some(&["system", "data"])).prop_map(move |(not, values)| plain(EventType, not, Test::OneOf(values))),
+        2 => (any::<bool>(), some(&["normal", "warning"])).prop_map(move |(not, values)| plain(Level, not, Test::OneOf(values.into()))),
+        1 => (any::<bool>(), some(&["system", "data"])).prop_map(move |(not, values)| plain(EventType, not, Test::OneOf(values.into()))),
     ];
     proptest::collection::vec(one, 0..4)
 }

@@ -102,7 +102,7 @@ impl Related {
         let own = (!own.is_empty())
             .then(|| condition(Field::Tenant, Test::OneOf(own.iter().cloned().collect())));
         let of_ids = |(frame, ids): (&SharedPeriod, &Vec<String>)| {
-            share(frame, Some(condition(Field::RelatedIds, Test::OneOf(ids.clone()))))
+            share(frame, Some(condition(Field::RelatedIds, Test::OneOf(ids.clone().into()))))
         };
         let of_tenants = whole.iter().map(|frame| share(frame, None));
         let clauses = named.iter().map(of_ids).chain(of_tenants);

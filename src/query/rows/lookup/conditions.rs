@@ -66,8 +66,7 @@ impl<'a> ConditionLookup<'a, '_> {
                 Ok(Some(ClauseRows::of(RowSet::List(found), true)))
             }
             (_, Test::OneOf(names)) if field == Field::Tenant => {
-                let named =
-                    |tenant: &&TenantRows| names.iter().any(|name| **name == *tenant.tenant);
+                let named = |tenant: &&TenantRows| names.contains(&tenant.tenant);
                 let rows =
                     self.tenants().filter(named).flat_map(|tenant| self.inside(tenant.range()));
                 Ok(Some(ClauseRows::of(RowSet::List(rows.collect()), true)))
@@ -140,7 +139,7 @@ impl<'a> ConditionLookup<'a, '_> {
         let found = match test {
             Test::OneOf(values) => {
                 let mut rows = Vec::new();
-                for value in values {
+                for value in values.iter() {
                     rows.extend(index.candidates(field, value)?);
                 }
                 Some((rows, index.ids_are_certain(field)?))
