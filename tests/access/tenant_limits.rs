@@ -149,4 +149,10 @@ fn names_that_no_tenant_has_count_nothing() {
     };
     assert_eq!(statuses("made-up"), [200; 10], "nothing is kept of them");
     assert!(statuses("mine").contains(&503));
+    let shipper = principal(&server, "shipper", "ingest", &["*"]);
+    let refused = (0..10).map(|_| {
+        let path = "/api/v1/events?tenant=junk";
+        server.call(Some(&shipper), "POST", path, "no record").status.as_u16()
+    });
+    assert_eq!(refused.collect::<Vec<_>>(), [200; 10], "what is in quarantine makes no tenant");
 }

@@ -100,11 +100,8 @@ impl UsedLimits {
 
     /// Returns the account of a tenant, if there is that tenant.
     fn tenant(&self, name: &str) -> Option<Arc<LimitAccount>> {
-        (self.tenants.has(name) || self.engine.has_tenant(name)).then(|| self.new_tenant(name))
-    }
-
-    fn new_tenant(&self, name: &str) -> Arc<LimitAccount> {
-        self.tenants.account((name, OTHER_TENANTS), self.tenants.limits)
+        let known = self.tenants.has(name) || self.engine.has_tenant(name);
+        known.then(|| self.tenants.account((name, OTHER_TENANTS), self.tenants.limits))
     }
 
     /// Counts a request of a caller.
@@ -223,10 +220,11 @@ impl UsedLimits {
         delivered.map_err(|reached| self.refusals.count(reached).into_error())
     }
 
-    /// Counts a delivery that was stored for tenants that had no account before.
+    /// Counts a delivery that was stored for tenants that had no account before. One of which all
+    /// is in quarantine makes no tenant.
     pub(super) fn delivered(&self, bytes: &BTreeMap<Box<str>, u64>) {
         for (name, bytes) in bytes.iter().filter(|(name, _)| !self.tenants.has(name)) {
-            let account = self.new_tenant(name);
+            let Some(account) = self.tenant(name) else { continue };
             // It is stored, whatever the limit.
             let _ = account.take_delivery();
             account.add_bytes(*bytes);
