@@ -1,6 +1,7 @@
 //! `annals principal`, `annals token` and `annals access-key`: who may do what, and with which
 //! credentials.
 
+use super::limits::rate;
 use super::output::{line, note};
 use super::seal_key::SealKeyArgs;
 use super::{AskedPlace, OK, Session};
@@ -11,6 +12,9 @@ use crate::storage::AccessMode;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
 
+/// The limits that a principal may have of its own.
+const LIMITS: [&str; 4] = ["requests", "questions", "bytes_in", "rows_out"];
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A principal is a person or a program. Its roles say what it may do, its tenants for whom:
@@ -19,7 +23,7 @@ A principal is a person or a program. Its roles say what it may do, its tenants 
   auditor                 read, export, and see quarantine
   tenant_administrator    what an auditor does, and retention, holds and intake of its tenants
   system_administrator    state, metrics, backups and retention of the store; no events
-  security_administrator  principals and tokens; no events
+  security_administrator  principals and their credentials, relationships of partners; no events
   audit_administrator     the store's own tenant, _annals: what was done, and by whom
 
 Examples:
@@ -30,6 +34,8 @@ Examples:
   annals principal create auditors --data ./audit --role auditor --tenant acme \
   --identity oidc:group:auditors
   annals principal change li@example.com --data ./audit --tenant acme --tenant umbrella
+  annals principal change shipper --data ./audit --limit bytes_in=20MiB/s --limit requests=50/s
+  annals principal change shipper --data ./audit --disabled true
   annals principal remove shipper --data ./audit")]
 pub(super) struct PrincipalArgs {
     #[command(subcommand)]
@@ -67,12 +73,14 @@ enum PrincipalCommand {
         store: AskedPlace,
         #[command(flatten)]
         settings: SettingsArgs,
-        /// Setting to remove: rows, masks, identities, partner, manager, authoritative, from or to
+        /// Setting to remove: rows, masks, identities, partner, manager, authoritative, limits,
+        /// from or to
         #[arg(
             long,
             value_name = "SETTING",
             value_parser = [
-                "rows", "masks", "identities", "partner", "manager", "authoritative", "from", "to",
+                "rows", "masks", "identities", "partner", "manager", "authoritative", "limits",
+                "from", "to",
             ]
         )]
         without: Vec<String>,
@@ -123,6 +131,13 @@ struct SettingsArgs {
     /// Only events before this moment are seen (RFC 3339)
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
+    /// Limit of its own in place of the server's: requests=N/s, questions=N (at a time),
+    /// bytes_in=SIZE/s or rows_out=N/s; repeat it for several. Those given are all that it has then
+    #[arg(long, value_name = "LIMIT=N")]
+    limit: Vec<String>,
+    /// Whether nobody is let in as it, whatever credential it has; what it has stays
+    #[arg(long, value_name = "BOOL")]
+    disabled: Option<bool>,
 }
 
 #[derive(Debug, Args)]
@@ -249,8 +264,14 @@ impl SettingsArgs {
         if !self.identity.is_empty() {
             body.insert("identities".to_owned(), self.identity.clone().into());
         }
-        if let Some(distributor) = self.distributor {
-            body.insert("distributor".to_owned(), distributor.into());
+        let flags = [("distributor", self.distributor), ("disabled", self.disabled)];
+        for (name, flag) in flags {
+            if let Some(flag) = flag {
+                body.insert(name.to_owned(), flag.into());
+            }
+        }
+        if !self.limit.is_empty() {
+            body.insert("limits".to_owned(), limits(&self.limit)?.into());
         }
         if !self.authoritative.is_empty() {
             body.insert("authoritative".to_owned(), self.authoritative.clone().into());
@@ -267,6 +288,23 @@ impl SettingsArgs {
         }
         Ok(body)
     }
+}
+
+/// Reads limits, each a name and a number with or without its unit.
+fn limits(given: &[String]) -> Result<Map<String, Json>> {
+    let mut limits = Map::new();
+    for limit in given {
+        let wrong = |what: &str| Error::parameter("--limit", format!("{limit:?} {what}"));
+        let (name, number) = limit
+            .split_once('=')
+            .filter(|(name, _)| LIMITS.contains(name))
+            .ok_or_else(|| wrong(&format!("is not LIMIT=N with one of {}", LIMITS.join(", "))))?;
+        let number = rate(number).map_err(|what| wrong(&what))?;
+        if limits.insert(name.to_owned(), number.into()).is_some() {
+            return Err(wrong("is given twice"));
+        }
+    }
+    Ok(limits)
 }
 
 pub(super) fn principal(args: &PrincipalArgs) -> Result<u8> {

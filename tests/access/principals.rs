@@ -1,6 +1,7 @@
 //! Principals: set, changed and removed, with every change on record, and nobody above the rules.
 
 use super::server::Guarded;
+use crate::support::process::annals;
 use axum::body::Body;
 use serde_json::{Value as Json, json};
 
@@ -169,4 +170,38 @@ fn a_credential_that_is_withdrawn_while_its_request_comes_in_changes_nothing() {
     let error = create("after").expect_err("its token is gone");
     assert!(error.to_string().contains("credential"), "{error}");
     assert!(server.store.engine().directory().get("after").is_none());
+}
+
+#[test]
+fn the_command_line_sets_and_removes_limits_and_disables_and_enables() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let data = folder.path().join("data");
+    let place = ["--data", data.to_str().expect("text")];
+    annals(&[&["init"], &place[..]].concat()).ok();
+    let said = |words: &[&str]| annals(&[&["principal"], words, &place].concat());
+    let shown = |words: &[&str]| -> Json {
+        serde_json::from_str(&said(words).ok()).expect("the principal as JSON")
+    };
+    let grant = ["--role", "ingest", "--tenant", "t"];
+    let limits = ["--limit", "bytes_in=20MiB/s", "--limit", "requests=50/s"];
+    let made = shown(&[&["create", "shipper"][..], &grant, &limits].concat());
+    assert_eq!(made["limits"], json!({ "bytes_in": 20 << 20, "requests": 50 }));
+    let changed = shown(&["change", "shipper", "--limit", "questions=2", "--disabled", "true"]);
+    assert_eq!(changed["limits"], json!({ "questions": 2 }), "these are all that it has");
+    assert_eq!(changed["disabled"], true);
+    let changed = shown(&["change", "shipper", "--without", "limits", "--disabled", "false"]);
+    assert_eq!((&changed["limits"], &changed["disabled"]), (&Json::Null, &Json::Null));
+    for (wrong, why) in [
+        ("speed=1", "bytes_in"),
+        ("requests", "LIMIT=N"),
+        ("requests=many", "is a number"),
+        ("requests=0", "requests is at least 1"),
+    ] {
+        let change = ["change", "shipper", "--limit", wrong];
+        said(&change).refused(2, &[why]);
+    }
+    let twice = ["change", "shipper", "--limit", "requests=1", "--limit", "requests=2"];
+    said(&twice).refused(2, &["twice"]);
+    let help = annals(&["principal", "--help"]).ok();
+    assert!(help.contains("relationships of partners"), "{help}");
 }
