@@ -36,17 +36,20 @@ def processor_seconds(pid):
 class Connection:
     """A connection that stays open and asks one thing at a time."""
 
-    def __init__(self, host, port):
-        self.host = f"{host}:{port}"
+    def __init__(self, host, port, headers="", tls=None):
+        """`headers` go with every request, each with its line's end; `tls` is an `ssl.SSLContext`."""
+        self.host, self.headers = f"{host}:{port}", headers
         self.socket = socket.create_connection((host, port), timeout=600)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
 
-    def get(self, url):
-        self.socket.sendall(f"GET {url} HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())
+    def get(self, url, headers=""):
+        self.socket.sendall(f"GET {url} HTTP/1.1\r\nHost: {self.host}\r\n{self.headers}{headers}\r\n".encode())
         return self.answer(url)
 
     def post(self, url, body):
-        head = f"POST {url} HTTP/1.1\r\nHost: {self.host}\r\nContent-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"POST {url} HTTP/1.1\r\nHost: {self.host}\r\n{self.headers}Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n"
         self.socket.sendall(head.encode())
         self.socket.sendall(body)
         return self.answer(url)
@@ -88,8 +91,12 @@ class Server:
 
     name = "annals"
 
-    def __init__(self, annals, data, first="/api/v1/count?tenant=*&level=incident", options=()):
-        command = [annals, "serve", "--data", str(data), "--create", "--auth", "none", "--listen", "127.0.0.1:0", *options]
+    def __init__(self, annals, data, first="/api/v1/count?tenant=*&level=incident", options=(), token=None, tls=None):
+        """Without a token the server asks for no credential; with one it does, and this process calls with it."""
+        who = [] if token else ["--create", "--auth", "none"]
+        self.tls, self.administration = tls, None
+        self.headers = f"Authorization: Bearer {token}\r\n" if token else ""
+        command = [annals, "serve", "--data", str(data), *who, "--listen", "127.0.0.1:0", *options]
         started = time.perf_counter()
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
@@ -119,13 +126,25 @@ class Server:
         return "".join(line or "" for line in list(self.lines.queue))[-4000:]
 
     def connect(self):
-        return Connection(self.host, self.port)
+        return Connection(self.host, self.port, self.headers, self.tls)
 
     def get(self, url):
         try:
             return orjson.loads(self.connection.get(url))
         except OSError as error:
             sys.exit(f"{url}: {error!r}; annals serve has exit code {self.process.poll()} and said: {self.said()}")
+
+    def administer(self, path, body):
+        """`POST` below `/api/v1/`; returns the answer. A connection is kept for it."""
+        if self.administration is None:
+            self.administration = http.client.HTTPConnection(self.host, self.port, timeout=600)
+        headers = dict(line.split(": ", 1) for line in self.headers.splitlines()) | {"Content-Type": "application/json"}
+        self.administration.request("POST", f"/api/v1/{path}", orjson.dumps(body), headers)
+        response = self.administration.getresponse()
+        answer = response.read()
+        if response.status not in (200, 201):
+            raise RuntimeError(f"{path}: {response.status} {answer[:600]!r}")
+        return orjson.loads(answer)
 
     def ask(self, shape, file):
         """The seconds until the answer is there, and the answer in its comparable form."""
