@@ -16,15 +16,24 @@ export const PEOPLE = {
   pump: { name: "pump", roles: ["ingest"], tenants: ["acme"] },
 };
 
+const EVIDENCE = { kind: "coupon_recall", says: "ended", at: "2026-03-01T00:00:00.000Z", known: NOW, effect: "contradicts", tenant: "acme", trace_id: "coupon-record:1" };
+export const RELATIONSHIPS = [
+  { id: "rel-000001", partner: "p1", customer: "c1", tenants: ["acme"], from: "2026-01-01T00:00:00.000Z", to: "2026-02-01T00:00:00.000Z", state: "recorded", evidence: [EVIDENCE], missing: ["budget_deletion"], contradicts: [EVIDENCE] },
+  { id: "rel-000002", partner: "p1", customer: "c2", manager: "m1", tenants: ["acme"], from: "2026-05-01T00:00:00.000Z", state: "recorded", waiting: { from: "2026-04-01T00:00:00.000Z" }, evidence: [], missing: [], contradicts: [] },
+  { id: "rel-000003", partner: "d1", reseller: "p1", tenants: ["acme"], from: "2026-01-01T00:00:00.000Z", state: "withdrawn", evidence: [], missing: [], contradicts: [] },
+];
+
 /**
  * Stands in from now on. `as` is who is signed in, null for nobody. `asked` keeps what was asked of it, each as
- * `{ method, path, body }`, and `refused` those that were answered 403; `principals`, `tokens`, `sessions`, `oidc` are what it has; `fail` may answer a call with an error.
+ * `{ method, path, body }`, and `refused` those that were answered 403; `principals`, `tokens`, `sessions`, `relationships` (of which it gives
+ * `page` at a time), `standings` of tenants, `oidc` are what it has; `fail` may answer a call with an error.
  */
 export async function standIn(t, as = null) {
   const stub = {
-    as, asked: [], refused: [], fail: () => null, oidc: null,
+    as, asked: [], refused: [], fail: () => null, oidc: null, page: 1_000,
     principals: Object.values(PEOPLE).map((one) => ({ ...one })),
     tokens: { alice: [{ id: "tok1", principal: "alice", created: NOW, created_by: "sec", expires: "2026-11-21T08:00:00.000Z", note: "laptop", last_used: null }] },
+    relationships: RELATIONSHIPS.map((one) => ({ ...one })), standings: {},
     sessions: [{ id: "s1", principal: "alice", created: NOW, last_used: NOW, address: "10.0.0.9" }, { id: "s2", principal: "sec", created: NOW, last_used: NOW, address: null }],
   };
   const problem = (status, detail, parameter) => ({ status, json: { title: "problem", status, detail, ...(parameter ? { parameter } : {}) } });
@@ -69,7 +78,22 @@ export async function standIn(t, as = null) {
     stub.principals = stub.principals.filter((one) => one !== has);
     return { status: 204 };
   };
-  const answer = (method, path, body) => {
+  /** `GET /api/v1/relationships`, and `PATCH` and `POST` of one. */
+  const relate = (method, [, id, call], body, query) => {
+    if (method === "GET") {
+      const asked = ["partner", "customer", "reseller", "manager"].filter((party) => query.has(party));
+      const left = stub.relationships.filter((one) => one.id > (query.get("after") ?? "") && asked.every((party) => one[party] === query.get(party)));
+      const page = left.slice(0, stub.page);
+      return { json: { relationships: page, next: left.length > page.length ? page.at(-1).id : null } };
+    }
+    const has = stub.relationships.find((one) => one.id === id);
+    if (!has) return problem(404, "there is no such relationship");
+    if (call === "withdraw") has.waiting ? delete has.waiting : (has.state = "withdrawn");
+    else if (call === "confirm") (Object.assign(has, has.waiting), delete has.waiting);
+    else Object.assign(has, body);
+    return { json: has };
+  };
+  const answer = (method, path, body, query) => {
     const failed = stub.fail(method, path, body);
     if (failed) return problem(failed.status, failed.detail, failed.parameter);
     if (path === "/auth/login") return login(body);
@@ -82,6 +106,16 @@ export async function standIn(t, as = null) {
       if (!roles.includes("security_administrator")) return problem(403, "security administrators only");
       return administer(method, path.split("/").slice(3).map(decodeURIComponent), body);
     }
+    if (path.startsWith("/api/v1/relationships")) {
+      if (!roles.includes("security_administrator")) return problem(403, "security administrators only");
+      return relate(method, path.split("/").slice(3), body, query);
+    }
+    const tenant = /^\/api\/v1\/tenants\/([^/]+)$/.exec(path)?.[1];
+    if (tenant !== undefined) {
+      if (!roles.includes("security_administrator")) return problem(403, "security administrators only");
+      const standing = (stub.standings[tenant] ??= { tenant, undated: "refuse", authoritative: false, partners: [], customers: [] });
+      return { json: Object.assign(standing, body) };
+    }
     if (path === "/api/v1/status" && !roles.includes("system_administrator")) return problem(403, "system administrators only");
     if (path.startsWith("/api/v1/quarantine") && !roles.some((role) => READS.slice(1).includes(role))) return problem(403, "you may not see quarantine");
     if (EVENTS.test(path) && !roles.some((role) => READS.includes(role)) && !roles.includes("audit_administrator")) return problem(403, "you may not read events");
@@ -89,10 +123,10 @@ export async function standIn(t, as = null) {
   };
   await t.context.route(/\/(api|auth)\//, async (route) => {
     const request = route.request();
-    const path = new URL(request.url()).pathname;
+    const { pathname: path, searchParams } = new URL(request.url());
     const body = request.postData() === null ? undefined : request.postDataJSON();
     stub.asked.push({ method: request.method(), path, body });
-    const said = answer(request.method(), path, body);
+    const said = answer(request.method(), path, body, searchParams);
     if (said?.status === 403) stub.refused.push(path);
     return said === null ? route.fallback() : route.fulfill(said);
   });

@@ -501,6 +501,47 @@ test("a token is shown once, and revoked after a question", { data: "empty" }, a
   assert.deepEqual(stub.tokens.part, []);
 });
 
+test("more relationships than the server gives at once are loaded on demand, and what waits comes first", { data: "empty", locale: "en-US" }, async (t) => {
+  const stub = await standIn(t, "sec");
+  stub.page = 2;
+  await t.open("/access?tz=UTC");
+  const part = t.page.getByRole("region", { name: "Relationships" });
+  const ids = () => part.locator("[data-relationship]").evaluateAll((rows) => rows.map((row) => row.dataset.relationship));
+  await part.getByText("2 are loaded and there are more").waitFor();
+  assert.deepEqual(await ids(), ["rel-000002", "rel-000001"]);
+  await part.getByText("waiting: since 2026-04-01 00:00").waitFor();
+  await part.getByText("missing: budget deleted").waitFor();
+  await part.getByText("1 contradict").waitFor();
+  await t.axe();
+  await part.getByRole("button", { name: "Load 1,000 more" }).click();
+  await part.locator('[data-relationship="rel-000003"]').getByText("withdrawn").waitFor();
+  assert.deepEqual(await ids(), ["rel-000002", "rel-000003", "rel-000001"]);
+  assert.equal(await part.getByRole("button", { name: "Load 1,000 more" }).count(), 0);
+  await part.getByRole("button", { name: "Waiting only" }).click();
+  assert.deepEqual(await ids(), ["rel-000002"]);
+  await part.getByRole("button", { name: "Drop what waits of rel-000002" }).click();
+  await dialog(t).getByRole("button", { name: "Drop", exact: true }).click();
+  await part.getByText("Of those that are loaded none waits.").waitFor();
+  stub.fail = (_, path) => (path === "/api/v1/relationships" ? { status: 403, detail: "not permitted" } : null);
+  await part.getByRole("button", { name: "Refresh" }).click();
+  await part.getByRole("alert").getByText("not permitted").waitFor();
+});
+
+for (const lang of ["zh", "en"]) {
+  test(`the forms of relationships are accessible: ${lang}`, { data: "empty", colorScheme: lang === "zh" ? "light" : "dark", locale: lang === "zh" ? "zh-CN" : "en-US" }, async (t) => {
+    await standIn(t, "sec");
+    await t.open("/access?tz=UTC");
+    for (const [button, as] of [[/^(登记关系|Record a relationship)$/, "record"], [/rel-000001 的结束|end of rel-000001/, "end"], [/^(确认|Confirm) rel-000002$/, "confirm"]]) {
+      await t.page.getByRole("button", { name: button }).click();
+      await dialog(t).waitFor();
+      await t.axe();
+      await t.shot(`access-relationships-${as}-${lang}`);
+      await t.page.keyboard.press("Escape");
+      await dialog(t).waitFor({ state: "detached" });
+    }
+  });
+}
+
 test("sessions are listed and ended", { data: "empty" }, async (t) => {
   const stub = await standIn(t, "sec");
   await t.open("/access");

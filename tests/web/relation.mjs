@@ -2,6 +2,7 @@
 // is there and that is missing; before and after.
 
 import { assert, test } from "./harness.mjs";
+import { as, comeAs, person } from "./people.mjs";
 
 const UNIT = 100_000_000n;
 
@@ -148,3 +149,104 @@ for (const [locale, colorScheme, width] of [["zh-CN", "light", 1440], ["en-US", 
     }
   });
 }
+
+const json = { "content-type": "application/json" };
+const recorded = (t, text) => block(t, "登记的关系").locator("[data-recorded]").filter({ hasText: text });
+
+/** A distributor's tenant whose events are evidence, and relationships of a customer in every state. */
+async function related(t) {
+  const post = (path, body, method = "POST") => t.api(path, { method, headers: json, body: JSON.stringify(body) });
+  await post("tenants/dist", { authoritative: true, partners: ["p1", "p2"] }, "PATCH");
+  const collector = await person(t, "collector", { roles: ["ingest"], tenants: ["dist"], authoritative: ["dist"] });
+  const deliver = (...records) => t.api("events?tenant=dist", { method: "POST", headers: { ...as(collector).headers, "content-type": "application/x-ndjson" }, body: records.map((one) => JSON.stringify(one)).join("\n") });
+  const bind = (id, partner, on) => ({ trace_id: id, event_name: "associateCustomer", resource_type: "relationship", source: "PartnerCenter", time: on, details: { partner, customer: "c7", associated_on: on } });
+  const coupon = (id, type, time) => ({ id, operation_type: type, quota_id: "Q", quota_type: 0, coupon_id: `C${id}`, customer_id: "c7", operation_amount: 5, operation_time: time, result: "0" });
+  await deliver(bind("began-p1", "p1", "2026-01-10T00:00:00Z"));
+  await deliver(coupon("3", "3", "2026-04-01T00:00:00Z"));
+  await deliver(coupon("8", "8", "2026-04-02T00:00:00Z"));
+  await deliver(bind("began-p2", "p2", "2026-05-01T00:00:00Z"));
+  await deliver(bind("earlier-p2", "p2", "2026-04-20T00:00:00Z"));
+  await post("relationships", { partner: "p1", customer: "c7", manager: "m1", tenants: ["dist"], from: "2026-02-01T00:00:00Z", to: "2026-03-01T00:00:00Z" });
+  const { id } = await post("relationships", { partner: "p1", customer: "c7", tenants: ["dist"], from: "2025-01-01T00:00:00Z", to: "2025-02-01T00:00:00Z" });
+  await post(`relationships/${id}/withdraw`, {});
+}
+
+test("an auditor sees who is related to a customer, when, and on what evidence", { own: true, principals: true, data: "empty", seconds: 120 }, async (t) => {
+  t.allow(/status of 401/);
+  await related(t);
+  const auditor = await person(t, "auditor", { roles: ["auditor"], tenants: ["dist"] });
+  await comeAs(t, auditor.token, "/relation?tenant=dist&tz=UTC&customer=c7");
+  await block(t, "登记的关系").locator("[data-recorded]").nth(3).waitFor();
+  assert.equal(await block(t, "登记的关系").locator("[data-recorded]").count(), 4);
+  const ended = recorded(t, "began-p1");
+  await ended.getByText("2026-01-10 00:00:00.000 至 2026-04-01 00:00:00.000").waitFor();
+  await ended.getByText("生效", { exact: true }).waitFor();
+  assert.match(await ended.locator("dl > div", { hasText: "缺少的依据" }).innerText(), /操作事件、账户回收、预算删除/);
+  assert.match(await ended.locator("dl > div", { hasText: "相矛盾" }).first().innerText(), /模式切换回收: 切换模式, 2026-04-02/);
+  const waiting = recorded(t, "began-p2");
+  assert.match(await waiting.innerText(), /2026-05-01 00:00:00.000 起，仍在存续/);
+  assert.match(await waiting.innerText(), /待管理员确认\s+期间将改为：2026-04-20 00:00:00.000 起/);
+  assert.equal(await waiting.getByRole("link", { name: "到访问权限页处理" }).count(), 0, "an auditor does not decide");
+  assert.match(await recorded(t, "客户经理 m1").innerText(), /2026-02-01 00:00:00.000 至 2026-03-01/);
+  await recorded(t, "2025-01-01").getByText("管理员已撤回：不显示任何事件。").waitFor();
+  await t.page.getByText("以下由事件推断").waitFor();
+  await t.axe();
+  await t.shot("relation-recorded");
+  await ended.getByRole("link", { name: "打开事件 coupon-record:3" }).click();
+  await t.page.waitForURL((url) => url.pathname === "/" && url.searchParams.get("tenant") === "dist" && url.searchParams.get("trace_id") === "coupon-record:3");
+  await t.page.locator("dl").getByText("coupon-record:3").first().waitFor();
+  // Nothing is recorded of another customer, and somebody who does not see all tenants is told what that means.
+  await t.open("/relation?tenant=dist&customer=c9");
+  await block(t, "登记的关系").getByText("在您能完整看到的租户中").waitFor();
+  await t.axe();
+});
+
+test("a principal of a partner sees the relationships of that partner and no other", { own: true, principals: true, data: "empty", locale: "en-US", seconds: 120 }, async (t) => {
+  t.allow(/status of 401/);
+  await related(t);
+  const anna = await person(t, "anna", { roles: ["reader"], partner: "p1" });
+  await comeAs(t, anna.token, "/relation?tenant=*&tz=UTC&lang=zh&customer=c7");
+  await recorded(t, "began-p1").waitFor();
+  assert.equal(await block(t, "登记的关系").locator("[data-recorded]").count(), 3);
+  assert.ok(!(await t.page.content()).includes("began-p2"));
+  await t.open("/relation?tenant=*&tz=UTC&lang=en&customer=c7");
+  const part = block(t, "Recorded associations");
+  await part.getByText("2026-01-10 00:00:00.000 to 2026-04-01 00:00:00.000").waitFor();
+  await part.getByText("an end leaves it behind, and it did not come").first().waitFor();
+  await t.axe();
+  await t.open("/relation?tenant=*&lang=en&customer=c9");
+  await part.getByText("No association of p1 with this customer is recorded.").waitFor();
+});
+
+test("what is recorded may be none, refused or out of reach, and the events are there all the same", { data: "special" }, async (t) => {
+  await open(t, "life", "cust-k");
+  await block(t, "登记的关系").getByText("没有登记这个客户的关系。").waitFor();
+  let status = 403;
+  await t.context.route(/\/api\/v1\/relationships\?/, (route) => route.fulfill({ status, json: { title: "problem", status, detail: "refused" } }));
+  t.allow(/status of (403|500)/);
+  await open(t, "life", "cust-k");
+  await block(t, "登记的关系").getByText("您的角色不允许查看登记的关系").waitFor();
+  await t.axe();
+  status = 500;
+  await t.page.getByRole("button", { name: "刷新" }).click();
+  await block(t, "登记的关系").getByRole("alert").getByText("refused").waitFor();
+  await t.context.unroute(/\/api\/v1\/relationships\?/);
+  await block(t, "登记的关系").getByRole("button", { name: "重试" }).click();
+  await block(t, "登记的关系").getByText("没有登记这个客户的关系。").waitFor();
+});
+
+test("recorded relationships that are hostile are text, and fit a narrow page", { data: "special", viewport: { width: 320, height: 900 }, colorScheme: "dark" }, async (t) => {
+  const hostile = "<img src=x onerror=alert(1)>\u202e";
+  const piece = { kind: "coupon_recall", says: "ended", at: "2026-03-01T00:00:00.000Z", not_after: "2026-03-02T00:00:00.000Z", known: "2026-03-03T00:00:00.000Z", effect: "contradicts", tenant: hostile, trace_id: hostile };
+  const one = { id: "rel-000001", partner: hostile, customer: "cust-k", manager: hostile, tenants: [hostile], from: "2026-01-01T00:00:00.000Z", state: "waiting", evidence: [piece, piece], missing: [], contradicts: [piece] };
+  const unmatched = { ...one, id: "rel-000002", to: one.from, state: "unmatched" };
+  await t.context.route(/\/api\/v1\/relationships\?/, (route) => route.fulfill({ json: { relationships: [one, unmatched], next: null } }));
+  await open(t, "life", "cust-k");
+  await recorded(t, "rel-000001").getByText("整个期间待确认").waitFor();
+  await recorded(t, "rel-000001").getByRole("link", { name: "到访问权限页处理" }).waitFor();
+  await recorded(t, "rel-000002").getByText("不知道何时开始").waitFor();
+  assert.equal(await t.page.locator("main img").count(), 0);
+  assert.ok(await t.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page does not scroll sideways");
+  await t.axe();
+  await t.shot("relation-recorded-narrow");
+});

@@ -1,6 +1,6 @@
 // The calls of access control.
 import { ask } from '../api/client.ts';
-import type { Grant, Me, NewRelationship, NewToken, OpenSession, Patch, Principal, Relationship, SignInMethods, Token } from './types.ts';
+import type { Grant, Me, NewRelationship, NewToken, OpenSession, Patch, Principal, Relationship, RelationshipChange, RelationshipPage, SignInMethods, TenantStanding, TenantStandingChange, Token } from './types.ts';
 
 const principalPath = (name: string): string => `/api/v1/principals/${encodeURIComponent(name)}`;
 
@@ -32,11 +32,34 @@ export async function sessions(signal: AbortSignal): Promise<OpenSession[]> {
 }
 export const endSession = (id: string): Promise<void> => ask(`/api/v1/sessions/${encodeURIComponent(id)}`, [], { method: 'DELETE' });
 
-const relationshipPath = (id: string, call: string): string => `/api/v1/relationships/${encodeURIComponent(id)}/${call}`;
+const relationshipPath = (id: string, call = ''): string => `/api/v1/relationships/${encodeURIComponent(id)}${call}`;
 
-export async function relationships(signal: AbortSignal): Promise<Relationship[]> {
-  return (await ask<{ relationships: Relationship[] }>('/api/v1/relationships', [['limit', '1000']], { signal })).relationships;
+/** The most relationships that the server gives at once. */
+export const RELATIONSHIPS_PAGE = 1_000;
+
+/**
+ * Relationships that the parameters name, in the order of their ids, up to so many pages; `next` is where more begin. Whoever
+ * asks gets those that it may see.
+ */
+export async function relationships(params: Iterable<readonly [string, string]>, pages: number, signal: AbortSignal): Promise<RelationshipPage> {
+  const found: Relationship[] = [];
+  let next: string | null = null;
+  for (let page = 0; page < pages; page += 1) {
+    const paging: [string, string][] = next === null ? [] : [['after', next]];
+    const answer: RelationshipPage = await ask('/api/v1/relationships', [...params, ['limit', String(RELATIONSHIPS_PAGE)], ...paging], { signal });
+    found.push(...answer.relationships);
+    next = answer.next;
+    if (next === null) break;
+  }
+  return { relationships: found, next };
 }
 export const createRelationship = (body: NewRelationship): Promise<Relationship> => ask<Relationship>('/api/v1/relationships', [], { method: 'POST', body });
-export const confirmRelationship = (id: string): Promise<Relationship> => ask<Relationship>(relationshipPath(id, 'confirm'), [], { method: 'POST' });
-export const withdrawRelationship = (id: string): Promise<Relationship> => ask<Relationship>(relationshipPath(id, 'withdraw'), [], { method: 'POST' });
+export const changeRelationship = (id: string, body: RelationshipChange): Promise<Relationship> => ask<Relationship>(relationshipPath(id), [], { method: 'PATCH', body });
+export const confirmRelationship = (id: string): Promise<Relationship> => ask<Relationship>(relationshipPath(id, '/confirm'), [], { method: 'POST' });
+export const withdrawRelationship = (id: string): Promise<Relationship> => ask<Relationship>(relationshipPath(id, '/withdraw'), [], { method: 'POST' });
+
+const tenantPath = (name: string): string => `/api/v1/tenants/${encodeURIComponent(name)}`;
+
+/** What a tenant is to relationships; of one that nothing was said of, that it is nothing. */
+export const standing = (name: string, signal: AbortSignal): Promise<TenantStanding> => ask<TenantStanding>(tenantPath(name), [], { signal });
+export const changeStanding = (name: string, body: TenantStandingChange): Promise<unknown> => ask(tenantPath(name), [], { method: 'PATCH', body });

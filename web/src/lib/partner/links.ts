@@ -11,6 +11,10 @@ export const linkToList = (filter: Filter): string => address('/', filter, conte
 export const linkToEvent = (event: { trace_id: string; seq: number }): string =>
   address('/', { ...EMPTY, conditions: [condition('trace_id', 'is', event.trace_id)] }, [...context.shared, ['event', event.trace_id], ['seq', String(event.seq)]]);
 
+/** The events of a tenant with one id, the first of them open: whoever may not see it is told so there. */
+export const linkToEvidence = (traceId: string, tenant: string | undefined): string =>
+  address('/', { ...EMPTY, conditions: [condition('trace_id', 'is', traceId)] }, [...sharedWith(tenant), ['event', traceId]]);
+
 export const linkToEvents = (traceIds: readonly string[]): string => linkToList({ ...EMPTY, conditions: [condition('trace_id', 'is', ...traceIds)] });
 
 function sharedWith(tenant: string | undefined): [string, string][] {
