@@ -1,6 +1,7 @@
 //! The matrix of routes and roles, cell by cell, and that no cell tells of another tenant.
 
-use super::server::Guarded;
+use super::server::{Answer, Guarded};
+use crate::support::store::TestStore;
 use annals::access::Role;
 use annals::api::route_needs;
 use axum::body::Body;
@@ -106,6 +107,63 @@ fn every_route_lets_in_the_roles_that_it_is_for_and_no_others() {
     }
     let expected = std::fs::read_to_string(&file).unwrap_or_default();
     assert_eq!(matrix, expected, "{EXPECTED} says otherwise; UPDATE_GOLDEN=1 writes it again");
+}
+
+/// What routes are added by besides their text: the files of the screen, which anybody may have,
+/// and paths that calls know. The rows of these are seen to be routes by asking them.
+const NAMED: &[&str] = &[
+    "CALLBACK",
+    "DOMAINS",
+    "PROJECTS",
+    "RECORDS",
+    "QuarantineCall::",
+    "call.",
+    "path",
+    "file.path",
+    "&format!(",
+    "&route",
+];
+
+/// The arguments of each `.route(` in the sources of a folder, without tests.
+fn routes_of(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(routes_of(&path));
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a source");
+        let code = text.split("#[cfg(test)]").next().expect("code");
+        found.extend(code.split(".route(").skip(1).map(|rest| rest.trim_start().to_owned()));
+    }
+    found
+}
+
+#[test]
+fn every_route_has_a_row_and_every_row_is_a_route() {
+    let rows: Vec<(&str, &str)> = route_needs().collect();
+    let routes = routes_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api"));
+    assert!(routes.len() > 60, "{}", routes.len());
+    for route in &routes {
+        let Some(rest) = route.strip_prefix('"') else {
+            let is_known = NAMED.iter().any(|name| route.starts_with(name));
+            assert!(is_known, "a route that this test cannot see: {}", &route[..40]);
+            continue;
+        };
+        let path = rest.split('"').next().expect("a path");
+        assert!(rows.iter().any(|(_, row)| *row == path), "{path} has no row in permissions.rs");
+    }
+    let server = Guarded::over(TestStore::new(), false);
+    let nothing = |answer: &Answer| {
+        answer.status == 405 || answer.text().contains("there is nothing at this path")
+    };
+    assert!(nothing(&server.call(None, "GET", "/api/v1/zzz", "")));
+    for (method, path) in rows {
+        let (asked, body) = asked(method, path);
+        let answer = server.call(None, method, &asked, body);
+        assert!(!nothing(&answer), "{method} {path}: {}", answer.text());
+    }
 }
 
 #[test]
