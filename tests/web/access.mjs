@@ -528,10 +528,10 @@ test("more relationships than the server gives at once are loaded on demand, and
 });
 
 for (const lang of ["zh", "en"]) {
-  test(`the forms of relationships are accessible: ${lang}`, { data: "empty", colorScheme: lang === "zh" ? "light" : "dark", locale: lang === "zh" ? "zh-CN" : "en-US" }, async (t) => {
+  test(`the forms of relationships and tenants are accessible: ${lang}`, { data: "empty", colorScheme: lang === "zh" ? "light" : "dark", locale: lang === "zh" ? "zh-CN" : "en-US" }, async (t) => {
     await standIn(t, "sec");
-    await t.open("/access?tz=UTC");
-    for (const [button, as] of [[/^(登记关系|Record a relationship)$/, "record"], [/rel-000001 的结束|end of rel-000001/, "end"], [/^(确认|Confirm) rel-000002$/, "confirm"]]) {
+    await t.open("/access?tz=UTC&standing=acme");
+    for (const [button, as] of [[/^(更改 acme|Change what acme)/, "tenant"], [/^(登记关系|Record a relationship)$/, "record"], [/rel-000001 的结束|end of rel-000001/, "end"], [/^(确认|Confirm) rel-000002$/, "confirm"]]) {
       await t.page.getByRole("button", { name: button }).click();
       await dialog(t).waitFor();
       await t.axe();

@@ -1,7 +1,7 @@
 // What follows from who one is, what stays of a token in an address, and that settings survive being edited.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { grantOf, momentOf, patchOf, settingOf, typedOf } from '../../pages/access/form.ts';
+import { grantOf, limitOf, momentOf, patchOf, settingOf, typedOf } from '../../pages/access/form.ts';
 import { failureOf, hasToken, tokenOf } from './fragment.ts';
 import { hasMasks, isLimited, maskOf, mayOpen, rightsOf, TRAIL } from './rights.ts';
 import { pairsOfRows, readRows, rowsText, same } from './rows.ts';
@@ -91,10 +91,28 @@ test('what is edited and not changed makes no patch; what is taken away is null'
   assert.equal(momentOf('', 'UTC'), null);
 });
 
+test('what a partner, a certificate or a limit is set to survives being edited, and is taken away by null', () => {
+  const grant: Grant = {
+    roles: ['reader'], tenants: [], partner: 'p1', manager: 'm1', distributor: true, authoritative: ['b', 'a'], certificates: ['cn:x', 'dns:y'], limits: { requests: 5, rows_out: 2_000 },
+  };
+  const typed = typedOf(grant);
+  assert.deepEqual(grantOf(typed, 'UTC', grant), grant);
+  assert.deepEqual(patchOf(grant, grantOf({ ...typed, authoritative: 'a, b', certificates: ' dns:y\ncn:x\n' }, 'UTC', grant)!), {}, 'sets have no order');
+  const none = { ...typed, partner: ' ', manager: '', distributor: false, authoritative: '', certificates: '', limits: { requests: '', questions: '', bytes_in: '', rows_out: '' } };
+  assert.deepEqual(patchOf(grant, grantOf(none, 'UTC', grant)!), { partner: null, manager: null, distributor: null, authoritative: null, certificates: null, limits: null });
+  // Limits are one setting: those that stay are sent with the one that changes.
+  assert.deepEqual(patchOf(grant, grantOf({ ...typed, limits: { ...typed.limits, requests: '7' } }, 'UTC', grant)!), { limits: { requests: 7, rows_out: 2_000 } });
+  for (const wrong of ['0', '-1', '1.5', 'many', '1e3', '4294967296']) {
+    assert.ok(Number.isNaN(limitOf(wrong)), wrong);
+    assert.equal(grantOf({ ...typed, limits: { ...typed.limits, questions: wrong } }, 'UTC', grant), null, wrong);
+  }
+});
+
 test('an error finds the setting that it names', () => {
   assert.equal(settingOf('masks.source_ip'), 'masks');
   assert.equal(settingOf('rows.source'), 'rows');
   assert.equal(settingOf('tenants[0]'), 'tenants');
+  for (const name of ['partner', 'manager', 'distributor', 'authoritative', 'certificates', 'limits']) assert.equal(settingOf(name), name);
   assert.equal(settingOf('something'), null);
   assert.equal(settingOf(null), null);
 });

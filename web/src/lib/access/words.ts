@@ -17,6 +17,7 @@ export const accessWords = messages(
     offerTitle: '这个链接带有另一个令牌', offer: (name: string) => `您已登录为 ${name}。链接中的令牌可能属于他人，登录后您的操作将记在那个身份名下。`, offerTake: '用链接中的令牌登录', offerKeep: (name: string) => `保持 ${name}`,
     who: (name: string) => `当前身份：${name}`, roles: '角色', tenants: '租户', allTenants: '全部租户', noTenants: '没有租户', noRoles: '没有角色', signOut: '退出登录', signingOut: '正在退出…', open: '无需登录', openLong: '无需登录：本机所有调用者都是管理员',
     partly: '仅部分', onlyPart: '仅可见一部分：', everything: '这些租户的全部事件', rows: (what: string) => `仅 ${what}`, masked: (field: string, how: string) => `${field}：${how}`, from: (time: string) => `仅 ${time} 起`, to: (time: string) => `仅至 ${time}`, between: (from: string, to: string) => `仅 ${from} 至 ${to}`,
+    partner: (partner: string) => `伙伴 ${partner} 的关系所及，限关系存续的时间`, manager: (partner: string, manager: string) => `伙伴 ${partner} 的客户经理 ${manager} 名下的客户，限指派的时间`,
     unknown: '身份未知：服务器没有回答', isMasked: '已遮盖', maskedTitle: (how: string) => `已遮盖：${how}`, noText: (names: string) => `不能按文本搜索：${names} 对您遮盖，而文本中会出现它们的值。`, noRecord: '原始记录不显示：其中有对您遮盖的值。',
     printedBy: (name: string) => `由 ${name} 打印`,
     forbidden: '您不能查看事件', forbiddenStore: '您不能查看存储状态', forbiddenAccess: '您不能管理访问权限', forbiddenTrail: '您不能查看审计轨迹', forbiddenWhy: (roles: string) => `您的角色（${roles}）不包括这一页。`, mayDo: '您可以：', nothing: '这个身份没有可用的页面：它用于写入记录。', askFor: '需要更多权限，请联系安全管理员。',
@@ -29,6 +30,7 @@ export const accessWords = messages(
     offerTitle: 'This link has a token of its own', offer: (name: string) => `You are signed in as ${name}. The token of the link may be somebody else’s: what you do then is recorded under that name.`, offerTake: 'Sign in with it', offerKeep: (name: string) => `Stay ${name}`,
     who: (name: string) => `You are ${name}`, roles: 'Roles', tenants: 'Tenants', allTenants: 'All tenants', noTenants: 'no tenant', noRoles: 'no role', signOut: 'Sign out', signingOut: 'Signing out…', open: 'No sign-in', openLong: 'No sign-in: every caller on this machine is an administrator',
     partly: 'a part', onlyPart: 'Only a part is visible: ', everything: 'all events of these tenants', rows: (what: string) => `only ${what}`, masked: (field: string, how: string) => `${field}: ${how}`, from: (time: string) => `only from ${time}`, to: (time: string) => `only until ${time}`, between: (from: string, to: string) => `only ${from} to ${to}`,
+    partner: (partner: string) => `what the relationships of ${partner} show, while they last`, manager: (partner: string, manager: string) => `customers assigned to the manager ${manager} of ${partner}, while they are`,
     unknown: 'Who you are is not known: the server did not answer', isMasked: 'masked', maskedTitle: (how: string) => `Masked: ${how}`, noText: (names: string) => `No text search: ${names} is masked for you, and texts would show its values.`, noRecord: 'The record is not shown: it has values that are masked for you.',
     printedBy: (name: string) => `printed by ${name}`,
     forbidden: 'You may not read events', forbiddenStore: 'You may not see the state of the store', forbiddenAccess: 'You may not administer access', forbiddenTrail: 'You may not read the audit trail', forbiddenWhy: (roles: string) => `Your roles (${roles}) do not include this page.`, mayDo: 'You may:', nothing: 'There is no page for this principal: it is for sending records.', askFor: 'For more, ask a security administrator.',
@@ -87,10 +89,11 @@ export function limitWords(grant: Grant, zone: string): string[] {
     const ms = momentMs(text);
     return ms === null ? text : showTime(ms, zone, 'minute');
   };
-  const { rows, masks = {}, from, to } = grant;
+  const { rows, masks = {}, from, to, partner, manager } = grant;
+  const related = partner === undefined ? [] : [manager === undefined ? words.partner(partner) : words.manager(partner, manager)];
   const period = from !== undefined && to !== undefined ? [words.between(time(from), time(to))] : from !== undefined ? [words.from(time(from))] : to !== undefined ? [words.to(time(to))] : [];
   return [
-    ...(rows === undefined ? [] : [words.rows(rowsWord(rows))]), ...period,
+    ...related, ...(rows === undefined ? [] : [words.rows(rowsWord(rows))]), ...period,
     ...Object.entries(masks).map(([field, how]) => words.masked(fields.label(field), maskWord(how))),
   ];
 }

@@ -8,7 +8,7 @@ import { add, condition, isTextual, type Condition, type Filter, type Operation 
 export type Pair = [string, string];
 
 /** Parameters that are the page's own business and no conditions. */
-const OWN = new Set(['tenant', 'tz', 'lang', 'cols', 'sort', 'event', 'seq', 'tab', 'view', 'at', 'pins', 'id', 'customer', 'by', 'page', 'paging', 'limit', 'facets', 'group', 'range', 'interval', 'compare', 'refresh', 'pin', 'panel', 'reason', 'offset', 'mode', 'principal']);
+const OWN = new Set(['tenant', 'tz', 'lang', 'cols', 'sort', 'event', 'seq', 'tab', 'view', 'at', 'pins', 'id', 'customer', 'by', 'page', 'paging', 'limit', 'facets', 'group', 'range', 'interval', 'compare', 'refresh', 'pin', 'panel', 'reason', 'offset', 'mode', 'principal', 'standing']);
 const SUFFIXES: Record<Exclude<Operation, 'exists' | 'absent'>, string> = {
   is: '', not: '.not', prefix: '.prefix', 'not-prefix': '.prefix.not', min: '.min', max: '.max',
 };
