@@ -21,7 +21,9 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.parse
@@ -35,8 +37,6 @@ from server import Server
 
 END = "2026-06-30T00:00:00Z"
 PARTS = ("pages", "callers", "connections", "limits")
-# A partner with so many customers each.
-CUSTOMERS = (10, 1_000, 5_000)
 # A page with credentials takes at most so many times as long as one without, and so many milliseconds.
 MARK = (1.3, 0.3)
 
@@ -52,6 +52,8 @@ def arguments():
     add("--seconds", type=float, default=10, help="how long crowds ask; default: %(default)s")
     add("--idle", type=int, default=10_000, metavar="N", help="idle connections; default: %(default)s")
     add("--busy", type=int, default=1_000, metavar="N", help="busy connections; default: %(default)s")
+    add("--customers", default="10,1000,5000", metavar="N,N,…", help="customers of the partners; default: %(default)s")
+    add("--settle", type=int, default=120, metavar="SECONDS", help="wait at most so long for merging, for each server; default: %(default)s")
     add("--only", action="append", choices=PARTS, help="may be repeated")
     add("--json", metavar="FILE", help="write the figures here")
     args = parser.parse_args()
@@ -77,7 +79,7 @@ class Stage:
         self.tenant = self.tenants[0]
         self.guarded = self.serve()
         for server in (self.open, self.guarded):
-            server.settle(120)
+            server.settle(args.settle)
 
     def serve(self, *options, tls=None):
         """A server with credentials; another one of this stage must have been stopped."""
@@ -140,16 +142,17 @@ def access_key(stage, name):
 
 
 def partners(stage):
-    found = stage.open.get(f"/api/v1/top?tenant=*&field=related_ids.customer&size=1000")["values"]
-    ids = [one["value"] for one in found] + [f"customer-{number}" for number in range(max(CUSTOMERS))]
-    for count in CUSTOMERS:
+    found = stage.open.get("/api/v1/top?tenant=*&field=related_ids.customer&size=1000")["values"]
+    counts = [int(count) for count in stage.args.customers.split(",")]
+    ids = [one["value"] for one in found] + [f"customer-{number}" for number in range(max(counts))]
+    for count in counts:
         partner = f"p{count}"
         for customer in ids[:count]:
             stage.administer("relationships", {
                 "partner": partner, "customer": customer, "tenants": [stage.tenant], "from": "2020-01-01T00:00:00Z"})
         token = stage.principal(partner, partner=partner, tenants=[])
-        # A filter has a thousand values at most, so more are compared with the first thousand.
-        same = {"related_ids": [f"customer:{one}" for one in ids[:min(count, 1_000)]]}
+        # A filter has a thousand values at most, the others of the question among them.
+        same = {"related_ids": [f"customer:{one}" for one in ids[:min(count, 990)]]}
         yield f"partner of {count:,} customers", lambda url, token=token: bearer(token), same
 
 
@@ -219,6 +222,8 @@ def crowds(stage):
 def main():
     args = arguments()
     only = args.only or PARTS
+    # Told to end, what was started is stopped too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="annals-access-") as folder:
         stage = Stage(args, folder)
         try:

@@ -40,6 +40,14 @@ impl OidcArgs {
         self.public_url.as_ref().and_then(start).is_some_and(|start| start == "https://")
     }
 
+    /// Returns where browsers find the screen of a server that is at `served`. A sign-in that
+    /// begins at another address than the public one, to which the provider leads back, fails: its
+    /// cookie is of that address.
+    pub(super) fn screen(&self, served: &str) -> String {
+        let known = self.public_url.as_deref().unwrap_or(served).trim();
+        format!("{}/", known.trim_end_matches('/'))
+    }
+
     /// Returns the provider, if there is one.
     ///
     /// # Errors
@@ -124,6 +132,19 @@ mod tests {
         ] {
             let error = settings(&words, credentials).expect_err(flag);
             assert_eq!(error.parameter_name(), Some(flag), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_screen_is_where_browsers_know_the_server() {
+        let served = "https://127.0.0.1:7400";
+        for (words, expected) in [
+            (&[][..], "https://127.0.0.1:7400/"),
+            (&["--public-url", "https://localhost:7400"][..], "https://localhost:7400/"),
+            (&["--public-url", "https://a.example/"][..], "https://a.example/"),
+        ] {
+            let words = ["annals"].iter().chain(words);
+            assert_eq!(OidcCommand::parse_from(words).args.screen(served), expected);
         }
     }
 }

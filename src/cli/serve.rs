@@ -228,8 +228,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<u8> {
     let shown = args.data.display().to_string();
     let scheme = if options.tls.is_some() { "https" } else { "http" };
     run_server(session, engine, options, LAST_WORK, |address| {
-        note(&format!("serving {} events of {shown} at {scheme}://{address}", stats.events));
-        note(&screen_at(&format!("{scheme}://{address}/")));
+        let served = format!("{scheme}://{address}");
+        note(&format!("serving {} events of {shown} at {served}", stats.events));
+        note(&screen_at(&args.oidc.screen(&served)));
         if !credentials {
             note(OPEN);
         }
