@@ -210,12 +210,12 @@ test("a principal of a partner sees the relationships of that partner and no oth
   assert.equal(await block(t, "登记的关系").locator("[data-recorded]").count(), 3);
   assert.ok(!(await t.page.content()).includes("began-p2"));
   await t.open("/relation?tenant=*&tz=UTC&lang=en&customer=c7");
-  const part = block(t, "Recorded associations");
+  const part = block(t, "Recorded relationships");
   await part.getByText("2026-01-10 00:00:00.000 to 2026-04-01 00:00:00.000").waitFor();
-  await part.getByText("an end leaves it behind, and it did not come").first().waitFor();
+  await part.getByText("an end leaves it behind, and none came from an authoritative tenant").first().waitFor();
   await t.axe();
   await t.open("/relation?tenant=*&lang=en&customer=c9");
-  await part.getByText("No association of p1 with this customer is recorded.").waitFor();
+  await part.getByText("No relationship of p1 with this customer is recorded.").waitFor();
 });
 
 test("what is recorded may be none, refused or out of reach, and the events are there all the same", { data: "special" }, async (t) => {

@@ -32,6 +32,11 @@ const event = encodeURIComponent(events[0].trace_id);
 await fetch(`${server.url}/api/v1/holds/case-7`, {
   method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ tenant: [tenant], operator: "zhao.jie", from: "2026-01-01T00:00:00Z", reason: "court order 7" }),
 });
+const [unbind] = (await api("events?tenant=life&event_name=unbindRecallCoupon&limit=1")).events;
+await fetch(`${server.url}/api/v1/relationships`, {
+  method: "POST", headers: { "content-type": "application/json" },
+  body: JSON.stringify({ partner: "partner-east", customer: "cust-k", tenants: ["life"], from: new Date(Date.parse(unbind.time) - 60 * 86_400_000).toISOString(), to: unbind.time }),
+});
 
 /** The views: where, and what to do there before the picture is taken. */
 const VIEWS = [
