@@ -80,7 +80,10 @@ pub struct Principal {
 }
 
 /// What relationships show, by the partner, manager and own tenants that they show it to.
-pub(super) type ShownToPartners = HashMap<(String, Option<String>, BTreeSet<String>), Related>;
+pub(super) type ShownToPartners = HashMap<ShownTo, Related>;
+
+/// A partner, a manager within it, and the tenants that are a principal's own.
+type ShownTo = (String, Option<String>, BTreeSet<String>);
 
 /// A principal whose settings were read, as calls use it.
 #[derive(Debug)]
@@ -329,7 +332,7 @@ impl Grant {
     }
 
     /// Returns what relationships show it, with the partner, manager and tenants that this is for.
-    pub(super) fn shown(&self) -> Option<((String, Option<String>, BTreeSet<String>), Related)> {
+    pub(super) fn shown(&self) -> Option<(ShownTo, Related)> {
         let of = &self.principal;
         let key = (of.partner.clone()?, of.manager.clone(), of.tenants.clone());
         Some((key, self.related.clone()?))

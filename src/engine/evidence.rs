@@ -201,14 +201,17 @@ impl Engine {
                 let actor = first.actor.clone();
                 let (own, others): (Vec<_>, Vec<_>) =
                     waiting.into_iter().partition(|heard| heard.actor == actor);
-                let together = self.weigh_all(&actor, own.iter().flat_map(|heard| &heard.said));
+                let mut weighed = self.weigh_all(&actor, own.iter().flat_map(|heard| &heard.said));
+                let is_of_several = own.len() > 1 && weighed.is_err();
                 for heard in own {
-                    // One that cannot be weighed is no reason why others are not.
-                    let weighed = match &together {
+                    if is_of_several {
+                        // One that cannot be weighed is no reason why others are not.
+                        weighed = self.weigh_all(&actor, heard.said.iter());
+                    }
+                    let done = match &weighed {
                         Ok(()) => Ok(()),
-                        Err(_) => self.weigh_all(&actor, heard.said.iter()),
+                        Err(error) => Err((error.kind(), error.to_string())),
                     };
-                    let done = weighed.map_err(|error| (error.kind(), error.to_string()));
                     let _ = heard.done.0.set(done);
                 }
                 waiting = others;

@@ -192,7 +192,7 @@ impl FilterBuilder {
         if let Some(kept) = self.conditions.iter_mut().find(same) {
             match (&mut kept.test, &added.test) {
                 (Test::OneOf(values), Test::OneOf(more)) => {
-                    values.extend(more);
+                    values.append(more);
                     return;
                 }
                 (Test::Prefix(values), Test::Prefix(more)) => {
@@ -249,7 +249,12 @@ impl FilterBuilder {
     }
 
     /// Returns the clauses, and the number of values in the whole filter.
-    pub(super) fn into_clauses(self) -> (Vec<Clause>, usize) {
+    pub(super) fn into_clauses(mut self) -> (Vec<Clause>, usize) {
+        for condition in &mut self.conditions {
+            if let Test::OneOf(values) = &mut condition.test {
+                values.put_in_order();
+            }
+        }
         (self.conditions.into_iter().map(Clause::Field).chain(self.clauses).collect(), self.values)
     }
 

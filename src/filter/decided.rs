@@ -4,7 +4,7 @@
 //! moments. The rows that a question goes through have one tenant each, and a period that is known,
 //! so most of these conditions are true or false for all of them, and what is left is short.
 
-use super::{Clause, FieldCondition, Filter, Test};
+use super::{Clause, FieldCondition, Filter, Test, ValueSet};
 use crate::event::{Field, Timestamp};
 use std::borrow::Cow;
 
@@ -121,28 +121,23 @@ fn condition_for(condition: &FieldCondition, rows: TenantPeriod<'_>) -> Option<b
 /// that many of them are looked up as one.
 fn merged(alternatives: Vec<Clause>) -> Vec<Clause> {
     let mut all: Vec<Clause> = Vec::with_capacity(alternatives.len());
+    // Of each field, where its condition stands, and what the others of it ask for.
+    let mut wanted: Vec<(Field, usize, Vec<ValueSet>)> = Vec::new();
     for clause in alternatives {
-        let Clause::Field(FieldCondition { field, negated: false, test: Test::OneOf(values) }) =
-            clause
-        else {
-            all.push(clause);
-            continue;
-        };
-        let same = all.iter_mut().find_map(|other| match other {
-            Clause::Field(FieldCondition {
-                field: of,
-                negated: false,
-                test: Test::OneOf(into),
-            }) if *of == field => Some(into),
-            _ => None,
-        });
-        match same {
-            Some(into) => into.extend(&values),
-            None => {
-                let test = Test::OneOf(values);
-                all.push(Clause::Field(FieldCondition { field, negated: false, test }));
+        if let Clause::Field(FieldCondition { field, negated: false, test: Test::OneOf(values) }) =
+            &clause
+        {
+            if let Some((.., sets)) = wanted.iter_mut().find(|(of, ..)| of == field) {
+                sets.push(values.clone());
+                continue;
             }
+            wanted.push((*field, all.len(), vec![values.clone()]));
         }
+        all.push(clause);
+    }
+    for (field, position, sets) in wanted {
+        let test = Test::OneOf(ValueSet::union(sets));
+        all[position] = Clause::Field(FieldCondition { field, negated: false, test });
     }
     all
 }

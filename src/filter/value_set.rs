@@ -28,15 +28,23 @@ impl ValueSet {
         if count < SEARCHED_MIN { count as u64 } else { u64::from(count.ilog2()) + 1 }
     }
 
-    /// Adds values.
-    pub(super) fn extend(&mut self, more: &Self) {
-        if self.0.is_empty() {
-            *self = more.clone();
-            return;
+    /// Adds values out of order: [`ValueSet::put_in_order`] must follow before a text is looked up.
+    pub(super) fn append(&mut self, more: &Self) {
+        Arc::make_mut(&mut self.0).extend_from_slice(more);
+    }
+
+    /// Puts values that were appended in order.
+    pub(super) fn put_in_order(&mut self) {
+        in_order(Arc::make_mut(&mut self.0));
+    }
+
+    /// Returns the values of all sets.
+    pub(super) fn union(mut sets: Vec<Self>) -> Self {
+        match sets.len() {
+            1 => sets.remove(0),
+            // They are put in order once: there may be as many sets as values.
+            _ => sets.iter().flat_map(|set| set.iter().cloned()).collect(),
         }
-        let values = Arc::make_mut(&mut self.0);
-        values.extend_from_slice(more);
-        in_order(values);
     }
 }
 
@@ -86,8 +94,11 @@ mod tests {
             let value = |number: usize| format!("customer:{}", number * 7_919 % 10_007);
             let all: Vec<String> = (0..count).chain(0..count.min(3)).map(value).collect();
             let set = ValueSet::from(all.clone());
-            let mut grown = ValueSet::default();
-            all.chunks(7).for_each(|some| grown.extend(&some.to_vec().into()));
+            let grown = ValueSet::union(all.chunks(7).map(|some| some.to_vec().into()).collect());
+            let mut added = ValueSet::default();
+            all.chunks(7).for_each(|some| added.append(&some.to_vec().into()));
+            added.put_in_order();
+            assert_eq!(added, grown);
             for number in 0..count + 50 {
                 let text = value(number);
                 assert_eq!(set.contains(&text), all.contains(&text), "{count} {text}");
@@ -102,9 +113,7 @@ mod tests {
         let many: ValueSet = (0..5_000).map(|number| format!("customer:{number}")).collect();
         assert!(many.comparisons() <= 13);
         assert!(Arc::ptr_eq(&many.0, &many.clone().0));
-        let mut none = ValueSet::default();
-        none.extend(&many);
-        assert!(Arc::ptr_eq(&many.0, &none.0));
+        assert!(Arc::ptr_eq(&many.0, &ValueSet::union(vec![many.clone()]).0));
         let few = ValueSet::from(vec!["b".to_owned(), "a".to_owned()]);
         assert_eq!((format!("{few:?}"), few.comparisons()), (r#"["b", "a"]"#.to_owned(), 2));
     }

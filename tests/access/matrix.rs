@@ -135,7 +135,9 @@ fn routes_of(folder: &Path) -> Vec<String> {
         }
         let text = std::fs::read_to_string(&path).expect("a source");
         let code = text.split("#[cfg(test)]").next().expect("code");
-        found.extend(code.split(".route(").skip(1).map(|rest| rest.trim_start().to_owned()));
+        let routes = code.split(".route(").skip(1).map(str::trim_start);
+        // A call that is asked for its route adds none.
+        found.extend(routes.filter(|rest| !rest.starts_with(')')).map(str::to_owned));
     }
     found
 }
@@ -148,7 +150,7 @@ fn every_route_has_a_row_and_every_row_is_a_route() {
     for route in &routes {
         let Some(rest) = route.strip_prefix('"') else {
             let is_known = NAMED.iter().any(|name| route.starts_with(name));
-            assert!(is_known, "a route that this test cannot see: {}", &route[..40]);
+            assert!(is_known, "a route that this test cannot see: {route:.40}");
             continue;
         };
         let path = rest.split('"').next().expect("a path");

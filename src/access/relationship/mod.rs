@@ -308,8 +308,8 @@ impl Relationships {
         self.of_subject.get(subject).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Ends a period that an administrator puts in force, and that is open, as it was stated before:
-    /// the end waits for its beginning.
+    /// Ends an open period that an administrator puts in force as it was stated before: that end
+    /// has waited for its beginning.
     pub fn end_as_stated(&self, known: &mut Relationship) {
         let Some(subject) = known.subject().filter(|_| known.to.is_none()) else { return };
         let kept = self.about(&subject).iter().filter(|other| {

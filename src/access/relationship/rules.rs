@@ -239,19 +239,22 @@ impl<'a> Weighing<'a> {
 
     fn ended(&self) -> Changed {
         let at = self.said.at;
-        let Some(known) = self.at_the_time() else {
+        let waits = |known: &&&Relationship| {
+            known.state == RelationshipState::Waiting
+                && known.from <= at
+                && known.to.is_none_or(|to| at < to)
+        };
+        let waiting = self.pair.iter().find(waits);
+        let is_near = |known: &&Relationship| {
+            known.to.is_none_or(|to| at.millis() - to.millis() <= SAME_END_MS)
+        };
+        let there = self.at_the_time();
+        let Some(known) = there.filter(|known| waiting.is_none() || is_near(known)) else {
             // A period that waits is to be confirmed with its end.
-            let waits = |known: &&&Relationship| {
-                known.state == RelationshipState::Waiting
-                    && known.from <= at
-                    && known.to.is_none_or(|to| at < to)
+            let end = |known: &&Relationship| {
+                vec![self.with(known, EvidenceEffect::Moved, |known| known.end_at(at))]
             };
-            return match self.pair.iter().find(waits) {
-                Some(known) => {
-                    vec![self.with(known, EvidenceEffect::Moved, |known| known.end_at(at))]
-                }
-                None => self.unmatched(),
-            };
+            return waiting.map_or_else(|| self.unmatched(), end);
         };
         if self.is_overruled(known) {
             return vec![self.with(known, EvidenceEffect::Contradicts, |_| {})];

@@ -17,9 +17,12 @@ pub struct Related {
     /// A text that differs for different clauses.
     digest: Arc<str>,
     shares: Arc<SharedPeriods>,
-    /// The digest of the last other one that was asked about, and whether it shows all of this.
-    covered: Arc<Mutex<Option<(Arc<str>, bool)>>>,
+    /// Of the last other one that was asked about: whether it shows all of this.
+    covered: Arc<Mutex<Option<Covering>>>,
 }
+
+/// The digest of another one, and whether it shows the same at least.
+type Covering = (Arc<str>, bool);
 
 /// A period, and the tenants that are seen in it.
 type SharedPeriod = (Option<Timestamp>, Option<Timestamp>, BTreeSet<String>);
