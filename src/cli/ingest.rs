@@ -10,8 +10,8 @@ use crate::calls::{Pairs, parse_format};
 use crate::engine::{Outcome, Settings};
 use crate::error::{Error, Result};
 use crate::ingest::TenantRule;
-use crate::storage::AccessMode;
 use crate::storage::paths::FOLLOW_FILE;
+use crate::storage::{AccessMode, DataDir};
 use clap::Args;
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -69,6 +69,7 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
     let format = parse_format(&args.format)?;
     let rule = TenantRule::new(args.tenant.as_deref(), args.tenant_from.as_deref())?;
     let session = Session::new()?;
+    let is_new = args.store.data.as_deref().is_some_and(|data| !DataDir::is_at(data));
     let destination = match (&args.store.data, &args.store.url) {
         // A long-running command maintains the store as a server does.
         (Some(data), _) if args.follow => Destination::Local(
@@ -117,12 +118,10 @@ pub(super) fn run(args: &IngestArgs) -> Result<u8> {
         total.fail(&error);
     }
     progress.bar.finish_and_clear();
-    if let Destination::Local(engine, ..) = &destination
-        && engine.directory().is_empty()
-    {
+    if is_new {
         note(
-            "annals: the store has no administrator: annals init adds one, and annals serve needs \
-            one unless it asks nobody (--auth none)",
+            "the store is new and has no administrator: annals init adds one, and annals serve \
+            needs one unless it asks nobody (--auth none)",
         );
     }
     total.report(args.allow_quarantine)

@@ -97,7 +97,12 @@ fn a_token_made_elsewhere_is_taken_as_it_is_and_a_second_administrator_is_not_ma
 fn a_store_of_before_gets_its_administrator_and_is_closed_then() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let data = shown(&folder);
-    annals_with_input(&["ingest", "--data", &data, "--tenant", "acme", "-"], RECORD).ok();
+    let ingest = ["ingest", "--data", &data, "--tenant", "acme", "-"];
+    for is_new in [true, false] {
+        let said = annals_with_input(&ingest, RECORD);
+        assert_eq!(said.err.contains("annals init"), is_new, "{}", said.err);
+        said.ok();
+    }
     for create in [&["--create"][..], &[]] {
         annals(&[&["serve", "--data", &data, "--listen", "127.0.0.1:0"], create].concat())
             .refused(1, &["no administrator", "annals init", "--auth none"]);

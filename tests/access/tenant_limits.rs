@@ -99,18 +99,39 @@ const WITHOUT_PLACE: &[&str] = &[
 fn every_question_takes_a_place_of_its_principal() {
     let server = impatient(ONE, NONE);
     let all = principal(&server, "all", "tenant_administrator", &["mine"]);
+    let under_way = std::cell::RefCell::new(None);
+    // The place of an answer may be given back a moment after it has arrived.
+    let settled = |ask: &dyn Fn() -> u16| {
+        (0..500).map(|_| ask()).find(|status| {
+            std::thread::sleep(Duration::from_millis(u64::from(*status == 503) * 10));
+            *status != 503
+        })
+    };
     let questions: Vec<String> = route_needs()
         .filter(|(method, path)| *method == "GET" && !WITHOUT_PLACE.contains(path))
         .map(|(method, path)| asked(method, path).0)
-        .filter(|path| server.get(&all, path).status == 200)
+        .filter(|path| settled(&|| server.get(&all, path).status.as_u16()) == Some(200))
         .collect();
     assert!(questions.len() >= 15, "{questions:?}");
-    let export = begin_export(&server, &all, "mine");
-    assert_eq!(export.status(), 200);
-    let answered: Vec<&String> =
-        questions.iter().filter(|path| server.get(&all, path).status != 503).collect();
-    assert!(answered.is_empty(), "{answered:?} take no place");
-    drop(export);
+    let begin = || {
+        let begun = settled(&|| {
+            let export = begin_export(&server, &all, "mine");
+            let status = export.status().as_u16();
+            *under_way.borrow_mut() = Some(export);
+            status
+        });
+        assert_eq!(begun, Some(200));
+    };
+    begin();
+    for path in &questions {
+        let takes_one = || server.get(&all, path).status == 503;
+        if !takes_one() {
+            // An export whose client does not read has an end, and this machine may be slow.
+            assert_eq!(server.get(&all, "/api/v1/count?tenant=mine").status, 200, "{path}");
+            begin();
+            assert!(takes_one(), "{path} takes no place");
+        }
+    }
 }
 
 #[test]
