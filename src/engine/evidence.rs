@@ -188,8 +188,8 @@ impl Engine {
         Ok(stored)
     }
 
-    /// Weighs all that waits, and changes relationships accordingly, unless it was weighed already
-    /// what the ticket is for. What was heard before changes nothing.
+    /// Weighs all that waits, and changes relationships accordingly, unless what the ticket is for
+    /// has been weighed already. What was heard before changes nothing.
     ///
     /// # Errors
     /// A disk that fails: the sender is told so, and sends it again.

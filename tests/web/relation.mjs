@@ -182,7 +182,7 @@ test("an auditor sees who is related to a customer, when, and on what evidence",
   await ended.getByText("2026-01-10 00:00:00.000 至 2026-04-01 00:00:00.000").waitFor();
   await ended.getByText("生效", { exact: true }).waitFor();
   assert.match(await ended.locator("dl > div", { hasText: "缺少的依据" }).innerText(), /操作事件、账户回收、预算删除/);
-  assert.match(await ended.locator("dl > div", { hasText: "相矛盾" }).first().innerText(), /模式切换回收: 切换模式, 2026-04-02/);
+  assert.match(await ended.locator("dl > div", { hasText: "相矛盾" }).first().innerText(), /模式切换回收: 结束或切换模式, 2026-04-02/);
   const waiting = recorded(t, "began-p2");
   assert.match(await waiting.innerText(), /2026-05-01 00:00:00.000 起，仍在存续/);
   assert.match(await waiting.innerText(), /待管理员确认\s+期间将改为：2026-04-20 00:00:00.000 起/);
