@@ -12,12 +12,14 @@ pub struct CallerBasis {
     pub until: Option<Timestamp>,
     /// Set when somebody ends it.
     pub ended: Option<Arc<AtomicBool>>,
+    /// The id of the session that it is, if it is one; it is not secret.
+    pub session: Option<Arc<str>>,
 }
 
 impl CallerBasis {
     /// Something that lasts until a moment.
     pub fn until(until: Timestamp) -> Self {
-        Self { until: Some(until), ended: None }
+        Self { until: Some(until), ..Self::default() }
     }
 
     /// Returns whether it goes on.

@@ -68,6 +68,11 @@ impl Caller {
         self.token.as_deref()
     }
 
+    /// Returns the id of the session that the caller calls in, if it does.
+    pub fn session(&self) -> Option<&str> {
+        self.basis.session.as_deref()
+    }
+
     /// Returns the same caller with the address that it calls from.
     #[must_use]
     pub fn at(self, address: Option<IpAddr>) -> Self {

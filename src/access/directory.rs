@@ -238,10 +238,25 @@ impl Directory {
         self.principals.get(name).map(|(_, grant)| grant.principal())
     }
 
-    /// Returns when a token or access key was last used since the start.
+    /// Returns when a token or access key was last used, if it ever was.
     pub fn last_used(&self, id: &str) -> Option<Timestamp> {
         let used = self.used.get(id)?.load(Ordering::Relaxed);
         (used > 0).then(|| Timestamp::from_millis(used))
+    }
+
+    /// Returns when each token and access key that was ever used was last used, by its id.
+    pub fn last_uses(&self) -> BTreeMap<String, Timestamp> {
+        let uses = self.used.keys().map(|id| Some((id.clone(), self.last_used(id)?)));
+        uses.flatten().collect()
+    }
+
+    /// Takes what was noted of last uses before this process; later ones stay.
+    pub fn recall_last_uses(&self, noted: &BTreeMap<String, Timestamp>) {
+        for (id, time) in noted {
+            if let Some(used) = self.used.get(id) {
+                used.fetch_max(time.millis(), Ordering::Relaxed);
+            }
+        }
     }
 
     /// Returns the caller that a token stands for, and the token's id.

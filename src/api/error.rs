@@ -21,6 +21,10 @@ pub(super) fn retry_later(response: &mut Response, reached: Option<LimitReached>
     }
 }
 
+/// Why a call failed, left for its record in the trail.
+#[derive(Debug, Clone)]
+pub(super) struct FailureReason(pub(super) String);
+
 /// Returns the limit that was reached, if that is the cause of an error.
 pub(super) fn limit_of(error: &Error) -> Option<LimitReached> {
     error.source()?.downcast_ref().copied()
@@ -128,6 +132,7 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             retry_later(&mut response, self.reached);
         }
+        response.extensions_mut().insert(FailureReason(self.detail));
         response
     }
 }

@@ -1,4 +1,5 @@
-//! The record of a server: its start, with what it was set up, what it found, and its end.
+//! The record of a server: its start, with what it was set up, what it found, and its end; and when
+//! credentials were last used, which outlives it.
 //!
 //! | event | says |
 //! |---|---|
@@ -11,6 +12,8 @@
 use crate::engine::Engine;
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// Records that a server starts at an address with these settings, and what is new about it.
 pub(super) async fn record_start(engine: &Arc<Engine>, settings: Json, address: &str) {
@@ -46,6 +49,27 @@ pub(super) async fn record_start(engine: &Arc<Engine>, settings: Json, address: 
 pub(super) async fn record(engine: &Engine, event_name: &str, details: Json) {
     if let Err(error) = engine.record_event(event_name, details).await {
         tracing::error!(%error, "{event_name} cannot be recorded");
+    }
+}
+
+/// How often it is noted when credentials were last used.
+const NOTE_USES: Duration = Duration::from_secs(60);
+
+/// Notes when credentials were last used, as long as the server answers and once more at its end.
+pub(super) async fn note_last_used(engine: Arc<Engine>, mut stopping: watch::Receiver<bool>) {
+    let mut noted = engine.directory().last_uses();
+    loop {
+        let is_over =
+            tokio::time::timeout(NOTE_USES, stopping.wait_for(|stop| *stop)).await.is_ok();
+        let (asked, before) = (Arc::clone(&engine), noted.clone());
+        match tokio::task::spawn_blocking(move || asked.note_last_used(&before)).await {
+            Ok(Ok(now)) => noted = now,
+            Ok(Err(error)) => tracing::warn!(%error, "last uses of tokens cannot be noted"),
+            Err(_) => {}
+        }
+        if is_over {
+            return;
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde_json::Value;
 
@@ -26,15 +26,22 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/principals/{name}", get(show).patch(change).delete(remove))
         .route("/api/v1/principals/{name}/tokens", get(tokens).post(create_token))
         .route("/api/v1/principals/{name}/tokens/{id}", delete(remove_token))
+        .route("/api/v1/principals/{name}/tokens/{id}/rotate", post(rotate_token))
         .route("/api/v1/principals/{name}/access-keys", get(access_keys).post(create_access_key))
         .route("/api/v1/principals/{name}/access-keys/{id}", delete(remove_access_key))
 }
 
 type Named = std::result::Result<Path<String>, PathRejection>;
+type CredentialPath = std::result::Result<Path<(String, String)>, PathRejection>;
 
 fn name_of(path: Named) -> Result<String> {
     path.map(|Path(name)| name)
         .map_err(|cause| Error::parameter("name", "is not UTF-8 text").because(cause))
+}
+
+fn credential_of(path: CredentialPath) -> Result<(String, String)> {
+    path.map(|Path(of)| of)
+        .map_err(|cause| Error::parameter("id", "is not UTF-8 text").because(cause))
 }
 
 /// Makes a call, with the JSON of the body if there is one.
@@ -53,7 +60,10 @@ async fn answer(
     };
     let created = matches!(
         call,
-        PrincipalCall::Create | PrincipalCall::CreateToken(_) | PrincipalCall::CreateAccessKey(_)
+        PrincipalCall::Create
+            | PrincipalCall::CreateToken(_)
+            | PrincipalCall::RotateToken(..)
+            | PrincipalCall::CreateAccessKey(_)
     );
     let answer = app.run(move |engine| call.answer(engine, &caller, body)).await?;
     let status = match (&answer, created) {
@@ -143,13 +153,23 @@ async fn create_token(
 async fn remove_token(
     State(app): State<App>,
     caller: Caller,
-    path: std::result::Result<Path<(String, String)>, PathRejection>,
+    path: CredentialPath,
     pairs: Pairs,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let Path((name, id)) =
-        path.map_err(|cause| Error::parameter("id", "is not UTF-8 text").because(cause))?;
+    let (name, id) = credential_of(path)?;
     answer((app, caller), PrincipalCall::RemoveToken(name, id), pairs, body).await
+}
+
+async fn rotate_token(
+    State(app): State<App>,
+    caller: Caller,
+    path: CredentialPath,
+    pairs: Pairs,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let (name, id) = credential_of(path)?;
+    answer((app, caller), PrincipalCall::RotateToken(name, id), pairs, body).await
 }
 
 async fn access_keys(
@@ -175,11 +195,10 @@ async fn create_access_key(
 async fn remove_access_key(
     State(app): State<App>,
     caller: Caller,
-    path: std::result::Result<Path<(String, String)>, PathRejection>,
+    path: CredentialPath,
     pairs: Pairs,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let Path((name, id)) =
-        path.map_err(|cause| Error::parameter("id", "is not UTF-8 text").because(cause))?;
+    let (name, id) = credential_of(path)?;
     answer((app, caller), PrincipalCall::RemoveAccessKey(name, id), pairs, body).await
 }

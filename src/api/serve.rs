@@ -168,6 +168,9 @@ pub async fn serve(
     let router = router_with(Arc::clone(&engine), &routes).with_state(());
     let served = Arc::new(Served { router, tls, proxies: TrustedProxies::new(&options.proxies) });
     let (stopping, told) = watch::channel(false);
+    engine.recall_last_used();
+    let mut noting = JoinSet::new();
+    noting.spawn(lifecycle::note_last_used(Arc::clone(&engine), told.clone()));
     let (over, is_over) = oneshot::channel::<()>();
     let ends = trail::record_ends(Arc::clone(&engine), async {
         let _ = is_over.await;
@@ -192,6 +195,7 @@ pub async fn serve(
         connections.shutdown().await;
     }
     drop(over);
+    noting.join_next().await;
     if recording.join_next().await.is_some() {
         lifecycle::record(&engine, "stopServer", json!({ "drained": drained.is_ok() })).await;
     }

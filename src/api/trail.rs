@@ -3,7 +3,8 @@
 //! [`permissions`](super::auth) says; refused credentials are recorded where they are refused.
 
 use super::App;
-use super::auth::{Recorded, recorded_as};
+use super::auth::{Recorded, changes_something, recorded_as};
+use super::error::FailureReason;
 use super::limits::LimitReached;
 use super::peer::Peer;
 use super::refusal::Refusal;
@@ -47,11 +48,9 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
     let begun = Instant::now();
     let mut noted = NotedCall::of(&app.engine, recorded, &request, &route);
     let has_question = recorded.is_some_and(Recorded::has_question);
-    let request = if has_question && request.method() == Method::POST {
-        noted.overhear(request)
-    } else {
-        request
-    };
+    let method = request.method().clone();
+    let request =
+        if has_question && method == Method::POST { noted.overhear(request) } else { request };
     let mut response = next.run(request).await;
     if let Some(caller) = response.extensions_mut().remove::<Caller>() {
         noted.caller = Some(caller);
@@ -62,10 +61,16 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
         status = StatusCode::UNAUTHORIZED;
     }
     let reached = response.extensions().get::<LimitReached>().copied();
-    noted.reached = reached.map(|reached| reached.words());
-    if recorded.is_none() && reached.is_none() && status != StatusCode::FORBIDDEN {
-        noted.is_done = true;
-        return response;
+    noted.reason = reached.map(|reached| reached.words());
+    if recorded.is_none() && reached.is_none() {
+        let has_failed = status.is_client_error() || status.is_server_error();
+        let is_failed_change = has_failed && changes_something(&method, route.as_str());
+        if !is_failed_change && status != StatusCode::FORBIDDEN {
+            noted.is_done = true;
+            return response;
+        }
+        let reason = response.extensions().get::<FailureReason>();
+        noted.reason = reason.map(|reason| without_secrets(&reason.0).into_owned());
     }
     let is_made = response.body().size_hint().exact().is_some();
     let (cost, path) = (cost_of(&response, begun), noted.path.clone());
@@ -201,8 +206,8 @@ struct NotedCall {
     body: Arc<Mutex<Vec<u8>>>,
     caller: Option<Caller>,
     address: Option<IpAddr>,
-    /// The limit that was reached, in words.
-    reached: Option<String>,
+    /// Why it failed: the limit that was reached, or what a change that was not made says.
+    reason: Option<String>,
     is_done: bool,
 }
 
@@ -227,7 +232,7 @@ impl NotedCall {
                 .filter(|_| recorded != Some(Recorded::SignIn))
                 .cloned(),
             address: request.extensions().get::<Peer>().map(|peer| peer.client),
-            reached: None,
+            reason: None,
             is_done: false,
         }
     }
@@ -261,12 +266,15 @@ impl NotedCall {
             if let Some(token) = caller.token() {
                 details["token"] = token.into();
             }
+            if let Some(session) = caller.session() {
+                details["session"] = session.into();
+            }
             if let Some(grant) = caller.grant() {
                 details["may_see"] = shown(&grant.seen());
             }
         }
-        if let Some(reached) = &self.reached {
-            details["reason"] = reached.as_str().into();
+        if let Some(reason) = &self.reason {
+            details["reason"] = shown(&reason.as_str().into());
         }
         if self.recorded.is_some_and(Recorded::has_question) {
             details["asked"] = self.asked();

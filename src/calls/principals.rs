@@ -13,6 +13,10 @@ use serde_json::{Map, Value as Json, json};
 
 /// How long a token is valid unless it is said otherwise.
 const EXPIRES_IN: &str = "90d";
+/// How long a token is still accepted that another takes the place of, unless it is said otherwise.
+const OVERLAP: &str = "24h";
+/// The value of `overlap` for one that ends at once.
+const NO_OVERLAP: &str = "0s";
 /// The value of `expires_in` for a token that does not expire.
 const NEVER: &str = "never";
 /// The most characters of a note.
@@ -37,6 +41,8 @@ pub enum PrincipalCall {
     CreateToken(String),
     /// Withdraw a token of one.
     RemoveToken(String, String),
+    /// Make a token in the place of one that ends soon after; the new one is shown once.
+    RotateToken(String, String),
     /// List the access keys of one.
     AccessKeys(String),
     /// Make an access key for one, whose secret is shown once.
@@ -53,6 +59,18 @@ struct WantedToken {
     expires_in: Option<String>,
     #[serde(default)]
     note: String,
+}
+
+/// The body of a call that makes a token in the place of another.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedRotation {
+    /// As long as the other was made for, if it is not said.
+    #[serde(default)]
+    expires_in: Option<String>,
+    /// How long both are accepted.
+    #[serde(default)]
+    overlap: Option<String>,
 }
 
 /// The body of a call that makes an access key.
@@ -77,6 +95,9 @@ impl PrincipalCall {
             Self::CreateToken(name) => ("POST", format!("{ALL}/{}/tokens", segment(name))),
             Self::RemoveToken(name, id) => {
                 ("DELETE", format!("{ALL}/{}/tokens/{}", segment(name), segment(id)))
+            }
+            Self::RotateToken(name, id) => {
+                ("POST", format!("{ALL}/{}/tokens/{}/rotate", segment(name), segment(id)))
             }
             Self::AccessKeys(name) => ("GET", format!("{ALL}/{}/access-keys", segment(name))),
             Self::CreateAccessKey(name) => ("POST", format!("{ALL}/{}/access-keys", segment(name))),
@@ -136,6 +157,10 @@ impl PrincipalCall {
                 engine.remove_token(caller, name, id)?;
                 Ok(Json::Null)
             }
+            Self::RotateToken(name, id) => {
+                let wanted = if body.is_null() { WantedRotation::default() } else { parse(body)? };
+                rotate_token(engine, caller, (name, id), &wanted)
+            }
             Self::AccessKeys(name) => {
                 principal(engine, name)?;
                 Ok(json!({ "access_keys": access_keys(engine, name)? }))
@@ -194,18 +219,21 @@ fn check_note(note: &str) -> Result<()> {
     Err(Error::parameter("note", what))
 }
 
+/// Returns when something ends that lasts so long, as a text; nothing if it does not end.
+fn expiry(expires_in: &str, now: Timestamp) -> Result<Option<String>> {
+    if expires_in == NEVER {
+        return Ok(None);
+    }
+    let length = parse_duration(expires_in).filter(|length| *length > 0).ok_or_else(|| {
+        Error::parameter("expires_in", format!("is a time such as 90d or 12h, or {NEVER}"))
+    })?;
+    Ok(Some(Timestamp::from_millis(now.millis().saturating_add(length)).to_string()))
+}
+
 fn create_token(engine: &Engine, caller: &Caller, name: &str, wanted: WantedToken) -> Result<Json> {
     check_note(&wanted.note)?;
     let now = engine.clock().now();
-    let expires = match wanted.expires_in.as_deref().unwrap_or(EXPIRES_IN) {
-        NEVER => None,
-        text => {
-            let length = parse_duration(text).filter(|length| *length > 0).ok_or_else(|| {
-                Error::parameter("expires_in", format!("is a time such as 90d or 12h, or {NEVER}"))
-            })?;
-            Some(Timestamp::from_millis(now.millis().saturating_add(length)).to_string())
-        }
-    };
+    let expires = expiry(wanted.expires_in.as_deref().unwrap_or(EXPIRES_IN), now)?;
     let token = ApiToken::new()?;
     let record = TokenRecord {
         principal: name.to_owned(),
@@ -216,6 +244,36 @@ fn create_token(engine: &Engine, caller: &Caller, name: &str, wanted: WantedToke
     };
     engine.add_token(caller, &token, &record)?;
     Ok(json!({ "id": token.id(), "token": token.reveal(), "expires": expires }))
+}
+
+fn rotate_token(
+    engine: &Engine,
+    caller: &Caller,
+    (name, id): (&str, &str),
+    wanted: &WantedRotation,
+) -> Result<Json> {
+    let now = engine.clock().now();
+    let overlap = match wanted.overlap.as_deref().unwrap_or(OVERLAP) {
+        NO_OVERLAP => 0,
+        text => parse_duration(text).filter(|length| *length > 0).ok_or_else(|| {
+            Error::parameter("overlap", format!("is a time such as 24h or 15m, or {NO_OVERLAP}"))
+        })?,
+    };
+    let until = Timestamp::from_millis(now.millis().saturating_add(overlap));
+    let chosen = wanted.expires_in.as_deref().map(|text| expiry(text, now)).transpose()?;
+    let token = ApiToken::new()?;
+    let record = engine.rotate_token(caller, (name, id), &token, until, |old| {
+        let same_length = || {
+            let millis = |text: &str| Some(Timestamp::parse(text).ok()?.millis());
+            let length = millis(old.expires.as_deref()?)? - millis(&old.created)?;
+            Some(Timestamp::from_millis(now.millis().saturating_add(length)).to_string())
+        };
+        let expires = chosen.clone().unwrap_or_else(same_length);
+        let created_by = caller.name().to_owned();
+        TokenRecord { created: now.to_string(), created_by, expires, ..old }
+    })?;
+    Ok(json!({ "id": token.id(), "token": token.reveal(), "expires": record.expires,
+        "in_place_of": id, "overlap_until": until.to_string() }))
 }
 
 fn tokens(engine: &Engine, name: &str) -> Result<Vec<Json>> {

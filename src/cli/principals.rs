@@ -150,6 +150,7 @@ Examples:
   annals token create shipper --data ./audit > shipper.token
   annals token create li@example.com --data ./audit --expires-in 30d --note laptop
   annals token list shipper --data ./audit
+  annals token rotate shipper k3v9x0q2m1ba --data ./audit > shipper.token
   annals token revoke shipper k3v9x0q2m1ba --data ./audit")]
 pub(super) struct TokenArgs {
     #[command(subcommand)]
@@ -177,6 +178,21 @@ enum TokenCommand {
         principal: String,
         #[command(flatten)]
         store: AskedPlace,
+    },
+    /// Make a token in the place of another, and print it; the other is accepted for a while
+    Rotate {
+        /// The principal
+        principal: String,
+        /// The id of the token that the new one takes the place of
+        id: String,
+        #[command(flatten)]
+        store: AskedPlace,
+        /// How long the new one is valid, such as 90d, or never; default: as long as the other was
+        #[arg(long, value_name = "TIME")]
+        expires_in: Option<String>,
+        /// How long both are accepted, such as 15m; 0s ends the other at once
+        #[arg(long, value_name = "TIME", default_value = "24h")]
+        overlap: String,
     },
     /// Withdraw a token; it is no longer accepted
     Revoke {
@@ -341,13 +357,18 @@ pub(super) fn token(args: &TokenArgs) -> Result<u8> {
         TokenCommand::Create { principal, store, expires_in, note: text } => {
             let body = json!({ "expires_in": expires_in, "note": text });
             let made = run(store, &PrincipalCall::CreateToken(principal.clone()), &body)?;
-            let until = made["expires"].as_str().map_or_else(
-                || "does not expire".to_owned(),
-                |expires| format!("is valid until {expires}"),
-            );
-            let id = made["id"].as_str().unwrap_or_default();
-            note(&format!("the token {id} of {principal} {until}; it is shown only now:"));
-            line(made["token"].as_str().unwrap_or_default())?;
+            show_token(principal, &made)?;
+        }
+        TokenCommand::Rotate { principal, id, store, expires_in, overlap } => {
+            let mut body = json!({ "overlap": overlap });
+            if let Some(expires_in) = expires_in {
+                body["expires_in"] = expires_in.as_str().into();
+            }
+            let call = PrincipalCall::RotateToken(principal.clone(), id.clone());
+            let made = run(store, &call, &body)?;
+            let until = made["overlap_until"].as_str().unwrap_or_default();
+            note(&format!("the token {id} is accepted until {until} at most"));
+            show_token(principal, &made)?;
         }
         TokenCommand::List { principal, store } => {
             let answer = run(store, &PrincipalCall::Tokens(principal.clone()), &Json::Null)?;
@@ -360,6 +381,17 @@ pub(super) fn token(args: &TokenArgs) -> Result<u8> {
         }
     }
     Ok(OK)
+}
+
+/// Shows a token that was made.
+fn show_token(principal: &str, made: &Json) -> Result<()> {
+    let until = made["expires"].as_str().map_or_else(
+        || "does not expire".to_owned(),
+        |expires| format!("is valid until {expires}"),
+    );
+    let id = made["id"].as_str().unwrap_or_default();
+    note(&format!("the token {id} of {principal} {until}; it is shown only now:"));
+    line(made["token"].as_str().unwrap_or_default())
 }
 
 pub(super) fn access_key(args: &AccessKeyArgs) -> Result<u8> {

@@ -7,6 +7,7 @@ use crate::engine::maintain::admin::Deed;
 use crate::engine::maintain::directory::credentials_key;
 use crate::engine::{Engine, View};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timestamp;
 use crate::storage::admin::{AdminRecord, AdminSnapshot, RecordChange, RecordKind};
 use crate::storage::paths;
 use serde_json::{Value as Json, json};
@@ -199,12 +200,7 @@ impl Engine {
         let deed = deed("createToken", "token", name, Some(id), json!(record));
         self.change_admin(&caller.actor(), &deed, |state| {
             state.get(RecordKind::Principal, name).ok_or_else(no_principal)?;
-            let own = state.all(RecordKind::Token).filter(|(_, token)| is_of(&token.body, name));
-            if own.count() >= TOKENS_MAX {
-                return Err(Error::invalid(format!(
-                    "{name} already has {TOKENS_MAX} tokens: withdraw one first"
-                )));
-            }
+            check_room(state, name)?;
             // A text that somebody chose may be the token of somebody else.
             if state.all(RecordKind::Token).any(|(_, token)| token.secret.as_deref() == Some(&hash))
             {
@@ -215,6 +211,48 @@ impl Engine {
         Ok(())
     }
 
+    /// Stores a token in the place of another of the same principal, which ends when the overlap
+    /// does, or by itself before. `made` says what the new one is, given the other.
+    ///
+    /// # Errors
+    /// No such token, or one that has ended; too many tokens; a disk that fails.
+    pub fn rotate_token(
+        &self,
+        caller: &Caller,
+        (name, id): (&str, &str),
+        token: &ApiToken,
+        overlap_until: Timestamp,
+        made: impl Fn(TokenRecord) -> TokenRecord,
+    ) -> Result<TokenRecord> {
+        let hash = token_hash(&self.credentials_key(), token.reveal());
+        let now = self.shared.clock.now();
+        let old_of = |state: &AdminSnapshot| {
+            let own = state.get(RecordKind::Token, id).filter(|token| is_of(&token.body, name));
+            let own = own.ok_or_else(no_token)?;
+            Ok((read_token_record(id, &own.body)?, own.secret.clone()))
+        };
+        let (old, _) = old_of(&self.admin())?;
+        let record = made(old);
+        let details = json!({ "token": record, "in_place_of": id,
+            "which_ends": overlap_until.to_string() });
+        let deed = deed("rotateToken", "token", name, Some(token.id()), details);
+        self.change_admin(&caller.actor(), &deed, |state| {
+            let (mut old, secret) = old_of(state)?;
+            let ends = old.expires.as_deref().map(Timestamp::parse).transpose()?;
+            if ends.is_some_and(|ends| ends <= now) {
+                return Err(Error::invalid("this token has ended: make another"));
+            }
+            check_room(state, name)?;
+            let ends = ends.map_or(overlap_until, |ends| ends.min(overlap_until));
+            old.expires = Some(ends.to_string());
+            Ok(vec![
+                put(RecordKind::Token, id, json!(old), secret),
+                put(RecordKind::Token, token.id(), json!(record), Some(hash.to_vec())),
+            ])
+        })?;
+        Ok(record)
+    }
+
     /// Returns the tokens of a principal, by their ids.
     ///
     /// # Errors
@@ -222,13 +260,7 @@ impl Engine {
     pub fn tokens_of(&self, name: &str) -> Result<Vec<(String, TokenRecord)>> {
         let state = self.admin();
         let own = state.all(RecordKind::Token).filter(|(_, token)| is_of(&token.body, name));
-        own.map(|(id, token)| {
-            let record = serde_json::from_value(token.body.clone()).map_err(|cause| {
-                Error::corrupt(format!("the token {id} cannot be read")).because(cause)
-            });
-            Ok((id.to_owned(), record?))
-        })
-        .collect()
+        own.map(|(id, token)| Ok((id.to_owned(), read_token_record(id, &token.body)?))).collect()
     }
 
     /// Withdraws a token of a principal: it is no longer accepted when this returns.
@@ -239,7 +271,7 @@ impl Engine {
         let deed = deed("removeToken", "token", name, Some(id), json!({}));
         self.change_admin(&caller.actor(), &deed, |state| {
             let own = state.get(RecordKind::Token, id).filter(|token| is_of(&token.body, name));
-            own.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such token"))?;
+            own.ok_or_else(no_token)?;
             Ok(vec![remove(RecordKind::Token, id)])
         })?;
         self.remove_first_token();
@@ -285,6 +317,24 @@ pub(super) fn remove(kind: RecordKind, key: &str) -> RecordChange {
 
 pub(super) fn is_of(credential: &Json, principal: &str) -> bool {
     credential["principal"] == principal
+}
+
+fn no_token() -> Error {
+    Error::new(ErrorKind::NotFound, "there is no such token")
+}
+
+fn read_token_record(id: &str, body: &Json) -> Result<TokenRecord> {
+    serde_json::from_value(body.clone())
+        .map_err(|cause| Error::corrupt(format!("the token {id} cannot be read")).because(cause))
+}
+
+/// Fails if a principal has as many tokens as it may.
+fn check_room(state: &AdminSnapshot, name: &str) -> Result<()> {
+    let own = state.all(RecordKind::Token).filter(|(_, token)| is_of(&token.body, name));
+    if own.count() < TOKENS_MAX {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{name} already has {TOKENS_MAX} tokens: withdraw one first")))
 }
 
 pub(super) fn no_principal() -> Error {

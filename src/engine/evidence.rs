@@ -18,7 +18,7 @@ use crate::access::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Field, clip};
-use crate::filter::{Clause, FieldCondition, Filter, Test};
+use crate::filter::Filter;
 use crate::ingest::{DecodedBatch, Rejected};
 use crate::query::{PAGE_ROWS_MAX, PageQuery};
 use crate::storage::admin::RecordKind;
@@ -158,13 +158,8 @@ impl Engine {
             let scope = Scope::of_operator(&[&tenant])?;
             for said in said.chunks(READ_AT_ONCE) {
                 let ids: BTreeSet<&String> = said.iter().map(|said| &said.trace_id).collect();
-                let ids = ids.into_iter().cloned().collect();
-                let is_one = FieldCondition {
-                    field: Field::TraceId,
-                    negated: false,
-                    test: Test::OneOf(ids),
-                };
-                let filter = Filter { clauses: vec![Clause::Field(is_one)], ..Filter::default() };
+                let ids = ids.into_iter().cloned();
+                let filter = Filter::default().and_one_of(Field::TraceId, ids);
                 let mut made: Vec<Statement> = Vec::new();
                 let mut query = PageQuery { limit: PAGE_ROWS_MAX, ..PageQuery::default() };
                 loop {

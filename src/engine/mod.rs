@@ -46,6 +46,7 @@ mod decode_again;
 mod evidence;
 mod failpoint;
 mod health;
+mod last_used;
 mod maintain;
 mod open;
 mod pools;

@@ -5,7 +5,7 @@ use super::Engine;
 use crate::access::{SYSTEM_TENANT, Scope};
 use crate::error::Result;
 use crate::event::{Event, Field, Timestamp};
-use crate::filter::{Clause, FieldCondition, Filter, Test};
+use crate::filter::Filter;
 use crate::query::PageQuery;
 use serde_json::{Value as Json, json};
 
@@ -30,12 +30,8 @@ impl Engine {
         let scope = Scope::of_operator(&[SYSTEM_TENANT])?;
         let reader = self.reader(&snapshot, None);
         let last = |names: &[&str]| -> Result<Option<Event>> {
-            let is_one = FieldCondition {
-                field: Field::EventName,
-                negated: false,
-                test: Test::OneOf(names.iter().map(|name| (*name).to_owned()).collect()),
-            };
-            let filter = Filter { clauses: vec![Clause::Field(is_one)], ..Filter::default() };
+            let names = names.iter().map(|name| (*name).to_owned());
+            let filter = Filter::default().and_one_of(Field::EventName, names);
             let query = PageQuery { limit: 1, ..PageQuery::default() };
             Ok(reader.list(&scope, &filter, &query)?.events.pop())
         };

@@ -107,12 +107,15 @@ pub enum Test {
 impl Filter {
     /// Returns the filter with one more condition: the field has this value.
     #[must_use]
-    pub fn and_equal(mut self, field: Field, value: impl Into<String>) -> Self {
-        self.clauses.push(Clause::Field(FieldCondition {
-            field,
-            negated: false,
-            test: Test::OneOf(vec![value.into()].into()),
-        }));
+    pub fn and_equal(self, field: Field, value: impl Into<String>) -> Self {
+        self.and_one_of(field, [value.into()])
+    }
+
+    /// Returns the same filter with the further condition that a field has one of some values.
+    #[must_use]
+    pub fn and_one_of(mut self, field: Field, values: impl IntoIterator<Item = String>) -> Self {
+        let test = Test::OneOf(values.into_iter().collect());
+        self.clauses.push(Clause::Field(FieldCondition { field, negated: false, test }));
         self
     }
 }

@@ -9,6 +9,7 @@
 //! DATA/policy.json                          retention and legal holds, from earlier versions
 //! DATA/views.json                           saved views of the screen, from earlier versions
 //! DATA/follow.json                          how far followed files were read
+//! DATA/last-used.json                       when tokens and access keys were last used
 //! DATA/marks/NAME                           the hash that the file NAME of the directory must have
 //!                                           (of admin.redb: the hash of the state in it)
 //! DATA/LOCK                                 lock of the process that has the directory open
@@ -49,6 +50,8 @@ pub const POLICY_FILE: &str = "policy.json";
 pub const VIEWS_FILE: &str = "views.json";
 /// The offsets up to which followed files were read into the store.
 pub const FOLLOW_FILE: &str = "follow.json";
+/// When each token and access key was last used.
+pub const LAST_USED_FILE: &str = "last-used.json";
 /// The lock file.
 pub const LOCK_FILE: &str = "LOCK";
 /// The folder of the Delta table.

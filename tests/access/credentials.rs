@@ -1,11 +1,14 @@
 //! Credentials: the forms in which a token is accepted, and the many in which it is not.
 
 use super::server::Guarded;
+use annals::engine::Settings;
+use annals::event::Timestamp;
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 fn reader(name: &str) -> serde_json::Value {
     json!({ "name": name, "roles": ["reader"], "tenants": ["t"] })
@@ -147,7 +150,7 @@ fn a_token_ends_when_it_expires_is_withdrawn_or_its_principal_is_removed() {
     assert!(tokens.iter().all(|token| token["last_used"].is_string()), "{tokens:?}");
 
     let now = crate::support::store::NOW;
-    server.store.clock.set(annals::event::Timestamp::from_millis(now + 86_400_000));
+    server.store.clock.set(Timestamp::from_millis(now + 86_400_000));
     assert_eq!((status(&first), status(&second)), (200, 401));
 
     let id = first.split('_').nth(1).expect("an id");
@@ -197,4 +200,85 @@ fn no_secret_is_in_any_file_event_or_answer() {
         );
     }
     assert!(read > 10_000, "the scan read {read} bytes");
+}
+
+#[test]
+fn a_token_takes_the_place_of_another_which_is_accepted_for_a_while() {
+    let mut server = Guarded::new();
+    let administrator = server.principal(&json!({ "name": "root",
+        "roles": ["security_administrator"], "tenants": [] }));
+    let first = server.principal(&reader("li"));
+    let old = server.token("li", &json!({ "expires_in": "40d", "note": "laptop" }));
+    let id = |token: &str| token.split('_').nth(1).expect("an id").to_owned();
+    let rotate = |id: &str, body: &str| {
+        let path = format!("/api/v1/principals/li/tokens/{id}/rotate");
+        server.call(Some(&administrator), "POST", &path, body.to_owned())
+    };
+    for (body, named) in
+        [(r#"{"overlap":"soon"}"#, "overlap"), (r#"{"expires_in":"0d"}"#, "expires_in")]
+    {
+        let refused = rotate(&id(&old), body);
+        assert_eq!((refused.status.as_u16(), &refused.json()["parameter"]), (400, &named.into()));
+    }
+    assert_eq!(rotate("nosuchtoken0", "").status, 404);
+    let made = rotate(&id(&old), r#"{"overlap":"2h"}"#);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let made = made.json();
+    let new = made["token"].as_str().expect("a token").to_owned();
+    assert_eq!(made["in_place_of"], id(&old));
+    let accepted =
+        |server: &Guarded, token: &str| server.get(token, "/api/v1/count?tenant=t").status.as_u16();
+    assert_eq!([&old, &new, &first].map(|token| accepted(&server, token)), [200, 200, 200]);
+    let tokens = server.json(&administrator, "/api/v1/principals/li/tokens");
+    let of = |token: &str| {
+        let tokens = tokens["tokens"].as_array().expect("tokens").clone();
+        tokens.into_iter().find(|one| one["id"] == id(token)).expect("the token")
+    };
+    let moment = |token: &str, name: &str| {
+        Timestamp::parse(of(token)[name].as_str().expect("a moment")).expect("a moment").millis()
+    };
+    let now = server.store.engine().clock().now().millis();
+    assert_eq!(moment(&old, "expires") - now, 2 * 3_600_000);
+    assert_eq!(moment(&new, "expires") - now, 40 * 86_400_000, "as long as the other");
+    assert_eq!(of(&new)["note"], "laptop");
+    server.store.clock.set(Timestamp::from_millis(now + 2 * 3_600_000));
+    assert_eq!([&old, &new, &first].map(|token| accepted(&server, token)), [401, 200, 200]);
+    assert_eq!(rotate(&id(&old), "").status, 400, "it has ended");
+    // At once, and never longer than it would have been.
+    let last = rotate(&id(&new), r#"{"overlap":"0s","expires_in":"never"}"#).json();
+    let last = last["token"].as_str().expect("a token").to_owned();
+    assert_eq!([&new, &last].map(|token| accepted(&server, token)), [401, 200]);
+    let long = rotate(&id(&first), r#"{"overlap":"999y"}"#).json();
+    let tokens = server.json(&administrator, "/api/v1/principals/li/tokens").to_string();
+    assert!(!tokens.contains(long["overlap_until"].as_str().expect("a moment")), "{tokens}");
+    // Secrets outlive a restart with the records.
+    server.reopen(Settings::default());
+    assert_eq!(
+        [&old, &new, &last, &first].map(|token| accepted(&server, token)),
+        [401, 401, 200, 200]
+    );
+}
+
+#[test]
+fn when_a_token_was_last_used_outlives_the_server() {
+    let mut server = Guarded::new();
+    let (used, unused) = (server.principal(&reader("li")), server.principal(&reader("wang")));
+    let id = |token: &str| token.split('_').nth(1).expect("an id").to_owned();
+    let last =
+        |server: &Guarded, token: &str| server.store.engine().directory().last_used(&id(token));
+    server.get(&used, "/api/v1/count");
+    let at = last(&server, &used).expect("it was used");
+    let noted = server.store.engine().note_last_used(&BTreeMap::new()).expect("it is noted");
+    assert_eq!(noted, BTreeMap::from([(id(&used), at)]));
+    server.reopen(Settings::default());
+    assert_eq!(last(&server, &used), None, "it is not read yet");
+    server.store.engine().recall_last_used();
+    assert_eq!((last(&server, &used), last(&server, &unused)), (Some(at), None));
+    // A later use stays, and a file that cannot be read is none.
+    server.store.clock.set(Timestamp::from_millis(at.millis() + 5_000));
+    server.get(&used, "/api/v1/count");
+    server.store.engine().recall_last_used();
+    assert_eq!(last(&server, &used).map(|time| time.millis()), Some(at.millis() + 5_000));
+    std::fs::write(server.store.path().join("last-used.json"), "{").expect("a file");
+    server.store.engine().recall_last_used();
 }

@@ -24,3 +24,4 @@ mod signatures;
 mod signer;
 mod tenant_limits;
 mod trail;
+mod trail_of_changes;

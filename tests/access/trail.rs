@@ -218,6 +218,36 @@ fn exports_sign_ins_refusals_and_other_reads_are_recorded() {
 }
 
 #[test]
+fn two_sessions_of_one_person_at_one_address_are_two() {
+    let server = server(true);
+    ingest(&server, 1);
+    let token = server.principal(&json!({ "name": "li", "roles": ["reader"], "tenants": ["t"] }));
+    for _ in 0..2 {
+        let request = Request::post("/auth/login")
+            .header("host", "localhost")
+            .header("origin", "http://localhost")
+            .header("content-type", "application/json");
+        let body = json!({ "token": token }).to_string();
+        let signed_in = server.send(request.body(Body::from(body)).expect("a request"));
+        let cookie = signed_in.headers["set-cookie"].to_str().expect("a cookie");
+        let cookie = cookie.split(';').next().expect("a value").to_owned();
+        for _ in 0..2 {
+            let request = Request::get("/api/v1/count?level=warning")
+                .header("host", "localhost")
+                .header("sec-fetch-site", "same-origin")
+                .header("cookie", &cookie);
+            let answer = server.send(request.body(Body::empty()).expect("a request"));
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    }
+    let asked = named(&server, "askQuestion");
+    let in_session = asked.iter().filter_map(|record| record["details"]["session"].as_str());
+    assert_eq!(in_session.collect::<std::collections::BTreeSet<_>>().len(), 2, "{asked:?}");
+    let of_level = |record: &&Json| record["details"]["asked"]["query"] == "level=warning";
+    assert_eq!(asked.iter().filter(of_level).count(), 2, "one for each session");
+}
+
+#[test]
 fn reading_the_trail_is_recorded_once_and_seen_by_who_may() {
     let server = server(true);
     let audit = server.principal(&json!({ "name": "au", "roles": ["audit_administrator"] }));

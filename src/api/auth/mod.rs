@@ -38,7 +38,7 @@ pub(in crate::api) use oidc::CALLBACK;
 pub use oidc::{KeyTimes, OidcProvider, OidcSettings};
 pub use permissions::route_needs;
 use permissions::{Need, need_of};
-pub(in crate::api) use permissions::{Recorded, recorded_as};
+pub(in crate::api) use permissions::{Recorded, changes_something, recorded_as};
 pub(in crate::api) use replay::UsedSignatures;
 pub(in crate::api) use sessions::Sessions;
 use std::sync::atomic::Ordering;

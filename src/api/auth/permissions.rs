@@ -36,6 +36,10 @@ pub(in crate::api) enum Recorded {
     Quarantine,
     /// Somebody saw who has access.
     Access,
+    /// Somebody saw how the store is kept: its tenants, state, retention, holds, or saved views.
+    Store,
+    /// Somebody let retention run, or looked what a run would delete.
+    Retention,
     /// Somebody signed in, or could not.
     SignIn,
     /// Somebody signed out.
@@ -52,6 +56,8 @@ impl Recorded {
             Self::Export => "exportEvents",
             Self::Quarantine => "readQuarantine",
             Self::Access => "readAccess",
+            Self::Store => "readStore",
+            Self::Retention => "runRetention",
             Self::SignIn => "signIn",
             Self::SignOut => "signOut",
             Self::EndSession => "endSession",
@@ -66,7 +72,7 @@ impl Recorded {
     /// Returns how safe the record is before the answer leaves.
     pub(in crate::api) fn safety(self) -> RecordSafety {
         match self {
-            Self::Question | Self::Access => RecordSafety::Written,
+            Self::Question | Self::Access | Self::Store => RecordSafety::Written,
             _ => RecordSafety::Synced,
         }
     }
@@ -148,6 +154,7 @@ const ROUTES: &[Row] = &[
     ("GET, PATCH, DELETE", "/api/v1/principals/{name}", ACCESS),
     ("GET, POST", "/api/v1/principals/{name}/tokens", ACCESS),
     ("DELETE", "/api/v1/principals/{name}/tokens/{id}", ACCESS),
+    ("POST", "/api/v1/principals/{name}/tokens/{id}/rotate", ACCESS),
     ("GET, POST", "/api/v1/principals/{name}/access-keys", ACCESS),
     ("DELETE", "/api/v1/principals/{name}/access-keys/{id}", ACCESS),
     ("GET", "/api/v1/sessions", ACCESS),
@@ -220,15 +227,27 @@ pub(super) fn need_of(method: &Method, path: &str) -> Option<Need> {
     Some(row.map_or(Credential, |(_, _, need)| *need))
 }
 
+/// What tells how the store is kept. Not `/metrics`: it has numbers of the process alone, and is
+/// asked every few seconds by a machine.
+const OF_STORE: &[&str] = &[
+    "/api/v1/status",
+    "/api/v1/tenants",
+    "/api/v1/retention",
+    "/api/v1/holds",
+    "/api/v1/views",
+    "/api/v1/views/{id}",
+];
+
 /// Returns how a call is recorded, if it is recorded by itself.
 pub(in crate::api) fn recorded_as(method: &Method, path: &str) -> Option<Recorded> {
-    if path.starts_with("/api/v1/views") {
-        return None;
-    }
     let is_get = method == Method::GET || method == Method::HEAD;
+    if OF_STORE.contains(&path) {
+        return is_get.then_some(Recorded::Store);
+    }
     match (path, need_of(method, path)?) {
         ("/auth/login" | "/v3/auth/tokens", _) if method == Method::POST => Some(Recorded::SignIn),
         ("/auth/callback", _) => Some(Recorded::SignIn),
+        ("/api/v1/retention/run", _) if method == Method::POST => Some(Recorded::Retention),
         ("/api/v1/relationships", _) if is_get => Some(Recorded::Access),
         ("/auth/logout", _) if method == Method::POST => Some(Recorded::SignOut),
         ("/api/v1/sessions/{id}", need) if need == ACCESS => Some(Recorded::EndSession),
@@ -238,6 +257,17 @@ pub(in crate::api) fn recorded_as(method: &Method, path: &str) -> Option<Recorde
         (_, need) if need == ACCESS && is_get => Some(Recorded::Access),
         _ => None,
     }
+}
+
+/// Returns whether a call changes something, which is recorded with the change; by itself it is
+/// recorded when it fails. What a delivery comes to stands in its events and in quarantine.
+pub(in crate::api) fn changes_something(method: &Method, path: &str) -> bool {
+    let of_permission = matches!(need_of(method, path), Some(OneOf(_)));
+    of_permission
+        && need_of(method, path) != Some(DELIVER)
+        && recorded_as(method, path).is_none()
+        && method != Method::GET
+        && method != Method::HEAD
 }
 
 /// Returns whether what a route needs shows that it asks something, by whatever method but `PUT`

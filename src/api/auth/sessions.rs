@@ -45,7 +45,7 @@ pub(super) enum SessionProof {
 #[derive(Debug, Clone)]
 pub(super) struct UserSession {
     /// Its name in the API, which is not secret.
-    id: String,
+    id: Arc<str>,
     /// Whose it is.
     principal: String,
     proof: SessionProof,
@@ -73,7 +73,7 @@ impl UserSession {
             SessionProof::Token(id) => Some(id),
             SessionProof::Person(_) => None,
         };
-        json!({ "id": self.id, "principal": self.principal, "token": token,
+        json!({ "id": &*self.id, "principal": self.principal, "token": token,
             "created": self.began.to_string(), "last_used": self.used.to_string(),
             "address": self.address })
     }
@@ -88,7 +88,8 @@ impl UserSession {
         };
         let until = Some(Timestamp::from_millis(self.began.millis() + AGE_MS));
         let ended = Some(Arc::clone(&self.ended));
-        caller.map(|caller| caller.standing_on(CallerBasis { until, ended }))
+        let session = Some(Arc::clone(&self.id));
+        caller.map(|caller| caller.standing_on(CallerBasis { until, ended, session }))
     }
 
     fn end(&self) {
@@ -126,7 +127,7 @@ impl Sessions {
     ) -> Result<String> {
         let value = random(32)?;
         let session = UserSession {
-            id: random(8)?,
+            id: random(8)?.into(),
             principal: caller.name().to_owned(),
             proof,
             address: caller.address(),
@@ -183,7 +184,7 @@ impl Sessions {
     pub(super) fn end_by_id(&self, id: &str) -> bool {
         let mut sessions = self.lock();
         let ended: Vec<UserSession> = sessions
-            .extract_if(|_, session| session.id == id)
+            .extract_if(|_, session| *session.id == *id)
             .map(|(_, session)| session)
             .collect();
         ended.iter().for_each(UserSession::end);

@@ -145,6 +145,13 @@ fn add_tokens(add: &mut impl FnMut(&str, &str, Json)) {
     let both = json!([name(), id]);
     let text = "Withdraw a token";
     add(one, "delete", gone(operation("remove_token", text, &both, None, &answer)));
+    let text = "Make a token in the place of another, which ends after an overlap; the new one is \
+        shown this once";
+    let mut sent = body("TokenRotation");
+    sent["required"] = false.into();
+    let answer = json_answer("RotatedToken");
+    let made = operation("rotate_token", text, &both, Some(&sent), &answer);
+    add(&format!("{one}/rotate"), "post", created(made, &answer));
 }
 
 fn add_access_keys(add: &mut impl FnMut(&str, &str, Json)) {
@@ -168,7 +175,7 @@ fn add_access_keys(add: &mut impl FnMut(&str, &str, Json)) {
 /// What lists of access keys and the call that makes one show.
 fn access_key_schemas() -> [(&'static str, Json); 3] {
     let last_used = json!({ "type": ["string", "null"], "format": "date-time",
-        "description": "since the start of the server" });
+        "description": "known to the minute if the server was killed since" });
     let key = object(
         &[
             ("id", text()),
@@ -235,7 +242,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
         &[],
     );
     let last_used = json!({ "type": ["string", "null"], "format": "date-time",
-        "description": "since the start of the server" });
+        "description": "known to the minute if the server was killed since" });
     let token = object(
         &[
             ("id", text()),
@@ -254,17 +261,10 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
         ],
         &[],
     );
-    let request = object(
-        &[],
-        &[
-            (
-                "expires_in",
-                json!({ "type": "string", "pattern": "^([1-9][0-9]{0,3}[smhdwy]|never)$",
-                    "default": "90d" }),
-            ),
-            ("note", json!({ "type": "string", "maxLength": 200, "pattern": "^[ -~]*$" })),
-        ],
-    );
+    let expires_in = json!({ "type": "string", "pattern": "^([1-9][0-9]{0,3}[smhdwy]|never)$",
+        "default": "90d" });
+    let note = json!({ "type": "string", "maxLength": 200, "pattern": "^[ -~]*$" });
+    let request = object(&[], &[("expires_in", expires_in), ("note", note)]);
     let mut schemas = vec![
         ("Caller", caller()),
         ("Principal", object(&settings(true), &settings(false))),
@@ -274,6 +274,8 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
         ("Tokens", object(&[("tokens", list(&token))], &[])),
         ("NewToken", new_token),
         ("TokenRequest", request),
+        ("RotatedToken", rotated_token()),
+        ("TokenRotation", token_rotation()),
         ("Sessions", object(&[("sessions", list(&session))], &[])),
         ("SignInMethods", methods()),
         ("SignIn", object(&[("token", json!({ "type": "string", "maxLength": 1024 }))], &[])),
@@ -281,6 +283,28 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
     schemas.extend(access_key_schemas());
     schemas.extend(super::relationships::schemas());
     schemas
+}
+
+fn rotated_token() -> Json {
+    object(
+        &[
+            ("id", text()),
+            ("token", text()),
+            ("expires", json!({ "type": ["string", "null"], "format": "date-time" })),
+            ("in_place_of", text()),
+            ("overlap_until", moment()),
+        ],
+        &[],
+    )
+}
+
+fn token_rotation() -> Json {
+    let expires_in = json!({ "type": "string", "pattern": "^([1-9][0-9]{0,3}[smhdwy]|never)$",
+        "description": "as long as the other was made for, if it is not said" });
+    let overlap = json!({ "type": "string", "default": "24h",
+        "pattern": "^([1-9][0-9]{0,3}[smhdwy]|0s)$",
+        "description": "how long the other is accepted, at most until its own end" });
+    object(&[], &[("expires_in", expires_in), ("overlap", overlap)])
 }
 
 fn methods() -> Json {

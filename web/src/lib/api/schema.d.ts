@@ -402,6 +402,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/principals/{name}/tokens/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a token in the place of another, which ends after an overlap; the new one is shown this once */
+        post: operations["rotate_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/quarantine": {
         parameters: {
             query?: never;
@@ -899,7 +916,7 @@ export interface components {
                 id: string;
                 /**
                  * Format: date-time
-                 * @description since the start of the server
+                 * @description known to the minute if the server was killed since
                  */
                 last_used: string | null;
                 note?: string;
@@ -1804,6 +1821,15 @@ export interface components {
             floor_days?: number;
             tenant?: string;
         };
+        RotatedToken: {
+            /** Format: date-time */
+            expires: string | null;
+            id: string;
+            in_place_of: string;
+            /** Format: date-time */
+            overlap_until: string;
+            token: string;
+        };
         Sessions: {
             sessions: {
                 address: string | null;
@@ -2010,6 +2036,15 @@ export interface components {
             expires_in: string;
             note?: string;
         };
+        TokenRotation: {
+            /** @description as long as the other was made for, if it is not said */
+            expires_in?: string;
+            /**
+             * @description how long the other is accepted, at most until its own end
+             * @default 24h
+             */
+            overlap: string;
+        };
         Tokens: {
             tokens: {
                 /** Format: date-time */
@@ -2020,7 +2055,7 @@ export interface components {
                 id: string;
                 /**
                  * Format: date-time
-                 * @description since the start of the server
+                 * @description known to the minute if the server was killed since
                  */
                 last_used: string | null;
                 note?: string;
@@ -6883,6 +6918,125 @@ export interface operations {
             };
             /** @description there is nothing of that name */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the address is too long: ask by POST */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the head of the request is too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotate_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the principal */
+                name: string;
+                /** @description the token */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["TokenRotation"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RotatedToken"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a credential is missing, or is none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the caller may not do or see this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is nothing of that name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the name is taken */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the body is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
