@@ -53,6 +53,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Success.
 const OK: u8 = 0;
@@ -298,10 +302,15 @@ pub fn main() -> ExitCode {
     let log = tracing_subscriber::fmt()
         .log_internal_errors(false)
         .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::WARN);
-    log.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .without_time()
-        .init();
+        .finish();
+    // A certificate that is not trusted is the error of the call, which says it.
+    let told = Targets::new()
+        .with_default(tracing::Level::WARN)
+        .with_target("rustls_platform_verifier", LevelFilter::OFF);
+    log.with(told).init();
     set_process_limits();
     match run(cli.command) {
         Ok(code) => ExitCode::from(code),

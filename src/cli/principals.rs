@@ -73,14 +73,14 @@ enum PrincipalCommand {
         store: AskedPlace,
         #[command(flatten)]
         settings: SettingsArgs,
-        /// Setting to remove: rows, masks, identities, partner, manager, authoritative, limits,
-        /// from or to
+        /// Setting to remove: rows, masks, identities, certificates, partner, manager,
+        /// authoritative, limits, from or to
         #[arg(
             long,
             value_name = "SETTING",
             value_parser = [
-                "rows", "masks", "identities", "partner", "manager", "authoritative", "limits",
-                "from", "to",
+                "rows", "masks", "identities", "certificates", "partner", "manager",
+                "authoritative", "limits", "from", "to",
             ]
         )]
         without: Vec<String>,
@@ -112,6 +112,10 @@ struct SettingsArgs {
     /// it for several
     #[arg(long, value_name = "IDENTITY")]
     identity: Vec<String>,
+    /// Name in a client certificate that it calls with: cn:…, dns:…, uri:…, email:… or sha256:…;
+    /// repeat it for several
+    #[arg(long, value_name = "NAME")]
+    certificate: Vec<String>,
     /// Partner that it belongs to: it sees what the relationships of that partner show
     #[arg(long, value_name = "ID")]
     partner: Option<String>,
@@ -277,8 +281,14 @@ impl SettingsArgs {
         if !masks.is_empty() {
             body.insert("masks".to_owned(), masks.into());
         }
-        if !self.identity.is_empty() {
-            body.insert("identities".to_owned(), self.identity.clone().into());
+        for (name, texts) in [
+            ("identities", &self.identity),
+            ("certificates", &self.certificate),
+            ("authoritative", &self.authoritative),
+        ] {
+            if !texts.is_empty() {
+                body.insert(name.to_owned(), texts.clone().into());
+            }
         }
         let flags = [("distributor", self.distributor), ("disabled", self.disabled)];
         for (name, flag) in flags {
@@ -288,9 +298,6 @@ impl SettingsArgs {
         }
         if !self.limit.is_empty() {
             body.insert("limits".to_owned(), limits(&self.limit)?.into());
-        }
-        if !self.authoritative.is_empty() {
-            body.insert("authoritative".to_owned(), self.authoritative.clone().into());
         }
         for (name, text) in [
             ("partner", &self.partner),

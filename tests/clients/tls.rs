@@ -433,6 +433,8 @@ fn a_certificate_for_trials_is_trusted_where_one_says_so() {
         assert!(counted.contains("\"count\":0"), "{counted}");
         annals_with("ANNALS_CA", text(&cert), &count).ok();
         annals(&count).refused(1, &["no answer", "--ca"]);
+        let said = annals(&count).err;
+        assert!(!said.contains("ERROR"), "one error is told once: {said}");
         annals(&[&count[..], &["--ca", text(&key)]].concat())
             .refused(2, &["--ca", "no certificate"]);
         annals(&[&count[..], &["--ca", "/nowhere"]].concat()).refused(2, &["--ca", "/nowhere"]);
