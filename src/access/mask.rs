@@ -11,6 +11,7 @@ use crate::filter::{Clause, Filter, Test};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -138,9 +139,7 @@ impl Masks {
             return;
         }
         event.original = Box::default();
-        if event.trace_id().starts_with(HASH_ID) {
-            // The hash of the record would tell whether a guess of what is masked is right.
-            let id = self.hashed(Field::TraceId, event.trace_id());
+        if let Cow::Owned(id) = self.shown_id(event.trace_id()) {
             event.set(Field::TraceId, id);
         }
         for (field, mask) in &self.fields {
@@ -162,6 +161,15 @@ impl Masks {
                     event.set(*field, masked.unwrap_or_default());
                 }
             }
+        }
+    }
+
+    /// Returns a trace id as it is shown: one that is the hash of its record is hashed again, since
+    /// it would tell whether a guess of what is masked is right.
+    pub(super) fn shown_id<'a>(&self, id: &'a str) -> Cow<'a, str> {
+        match !self.is_empty() && id.starts_with(HASH_ID) {
+            true => Cow::Owned(self.hashed(Field::TraceId, id)),
+            false => Cow::Borrowed(id),
         }
     }
 

@@ -210,6 +210,11 @@ impl Scope {
         }
     }
 
+    /// Returns a trace id as the holder may see it, as in the events that the scope shows.
+    pub fn shown_id<'a>(&self, id: &'a str) -> Cow<'a, str> {
+        self.masks.as_ref().map_or(Cow::Borrowed(id), |masks| masks.shown_id(id))
+    }
+
     /// Returns whether any field is masked.
     pub fn is_masked(&self) -> bool {
         self.masks.is_some()

@@ -4,11 +4,11 @@
 use super::params::{Pairs, segment};
 use super::policy::undated;
 use crate::access::{
-    Caller, Permission, Relationship, RelationshipState, TenantStanding, check_producer,
+    Caller, Permission, Relationship, RelationshipState, Scope, TenantStanding, check_producer,
 };
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Timestamp;
+use crate::event::{Field, Timestamp};
 use crate::query::QueryBudget;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
@@ -228,7 +228,8 @@ impl Wanted<'_> {
 /// may have to be looked at.
 ///
 /// # Errors
-/// A parameter that is wrong, by its name; more work than the budget allows.
+/// A parameter that is wrong, by its name; a caller for whom related ids, which name the parties,
+/// are masked; more work than the budget allows.
 pub fn list_relationships(
     engine: &Engine,
     caller: &Caller,
@@ -255,6 +256,9 @@ pub fn list_relationships(
         return Err(Error::parameter("limit", format!("is 1 to {PAGE_MAX}")));
     }
     let after = pairs.one("after")?.unwrap_or_default();
+    let of_events = caller.grant().filter(|grant| !grant.may(Permission::ManageAccess));
+    let scope = of_events.map(|_| caller.scope(&["*"])).transpose()?;
+    scope.as_ref().map_or(Ok(()), |scope| scope.check_field(Field::RelatedIds))?;
     let known = engine.relationships();
     let mut whole: BTreeMap<&str, bool> = BTreeMap::new();
     let (mut page, mut next): (Vec<Json>, _) = (Vec::new(), None);
@@ -267,7 +271,10 @@ pub fn list_relationships(
             next = page.last().map(|last| last["id"].clone());
             break;
         }
-        page.push(shown(known));
+        page.push(match &scope {
+            Some(scope) if scope.is_masked() => shown(&with_ids_of(scope, known)),
+            _ => shown(known),
+        });
     }
     Ok(json!({ "relationships": page, "next": next }))
 }
@@ -293,6 +300,15 @@ fn is_visible<'a>(
             && caller.scope(&[tenant]).is_ok_and(|scope| !scope.is_restricted())
     };
     known.tenants.iter().all(|tenant| *whole.entry(tenant).or_insert_with(|| sees_all(tenant)))
+}
+
+/// Returns a relationship whose evidence has the ids that its events have in a scope.
+fn with_ids_of(scope: &Scope, known: &Relationship) -> Relationship {
+    let mut seen = known.clone();
+    for evidence in &mut seen.evidence {
+        evidence.trace_id = evidence.trace_id.as_deref().map(|id| scope.shown_id(id).into_owned());
+    }
+    seen
 }
 
 /// Returns a relationship as the API shows it: with what is missing of the evidence of its end, and

@@ -2,12 +2,15 @@
 
 mod access_keys;
 mod attacks;
+mod cells;
 mod credentials;
 mod ending;
+mod event_routes;
 mod first_start;
 mod hostile_clients;
 mod iam;
 mod limits;
+mod masked;
 mod matrix;
 mod mixed_load;
 mod oidc;
@@ -15,6 +18,9 @@ mod oidc_provider;
 mod oidc_real;
 mod principals;
 mod relationships;
+mod scope_cases;
+mod scope_changes;
+mod scope_paths;
 mod scopes;
 mod seal_key;
 mod server;
