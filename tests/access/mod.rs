@@ -5,6 +5,7 @@ mod attacks;
 mod credentials;
 mod ending;
 mod first_start;
+mod forged_evidence;
 mod hostile_clients;
 mod iam;
 mod limits;
