@@ -3,6 +3,7 @@
 mod access_keys;
 mod attacks;
 mod credentials;
+mod distributor;
 mod ending;
 mod first_start;
 mod forged_evidence;
