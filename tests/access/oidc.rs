@@ -13,13 +13,14 @@ use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use url::Url;
 
 const SECONDS: i64 = NOW / 1_000;
 
 /// A server that believes a provider, and the provider.
-struct Federated {
-    server: Guarded,
+pub(super) struct Federated {
+    pub(super) server: Guarded,
     provider: StubProvider,
     _secret: tempfile::NamedTempFile,
 }
@@ -34,9 +35,17 @@ impl Federated {
     }
 
     fn with(times: KeyTimes, metadata: &Json) -> Self {
-        let store = TestStore::new();
+        Self::over(TestStore::new(), times, |provider, _| provider.say(metadata.clone()))
+    }
+
+    /// Over a store, which is served once the provider is prepared.
+    pub(super) fn over(
+        store: TestStore,
+        times: KeyTimes,
+        prepare: impl FnOnce(&StubProvider, &Runtime),
+    ) -> Self {
         let provider = StubProvider::start(&store.runtime);
-        provider.say(metadata.clone());
+        prepare(&provider, &store.runtime);
         let secret = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(secret.path(), "s cret/\n").expect("a file");
         let settings = OidcSettings {
@@ -49,8 +58,12 @@ impl Federated {
         };
         let oidc = OidcProvider::new(&settings, "http://localhost").expect("a provider");
         store.runtime.spawn(Arc::clone(&oidc).keep_current());
-        let options =
-            RouterOptions { credentials: true, oidc: Some(oidc), ..RouterOptions::default() };
+        let options = RouterOptions {
+            credentials: true,
+            trail: true,
+            oidc: Some(oidc),
+            ..RouterOptions::default()
+        };
         Self { server: Guarded::with_options(store, &options), provider, _secret: secret }
     }
 
@@ -64,7 +77,7 @@ impl Federated {
     }
 
     /// A token of the provider.
-    fn token(&self, change: &Json) -> String {
+    pub(super) fn token(&self, change: &Json) -> String {
         self.provider.sign(&self.claims(change))
     }
 
@@ -285,6 +298,43 @@ fn a_provider_that_calls_itself_otherwise_is_not_believed() {
         assert_eq!(federated.provider.asked(), 0);
         let begun = federated.server.call(None, "GET", "/auth/login", Body::empty());
         assert!(begun.text().contains("/#sign_in=unavailable"), "{}", begun.text());
+    }
+}
+
+#[test]
+fn no_redirect_of_the_provider_is_followed() {
+    let metadata = "/.well-known/openid-configuration";
+    for status in [StatusCode::FOUND, StatusCode::TEMPORARY_REDIRECT] {
+        for path in [metadata, "/keys", "/token"] {
+            let times = KeyTimes { patience: Duration::from_millis(500), ..times(30_000) };
+            // Another origin that would answer, and whose keys are not the provider's.
+            let mut elsewhere = None;
+            let federated = Federated::over(TestStore::new(), times, |provider, runtime| {
+                let other = StubProvider::start(runtime);
+                other.say(json!({ "issuer": provider.issuer }));
+                provider.redirect(status, path, &other.issuer);
+                elsewhere = Some(other);
+            });
+            let elsewhere = elsewhere.expect("another origin");
+            federated.server.principal(&reader("li", &["oidc:sub:1234"]));
+            if path == "/token" {
+                let answer = federated.sign_in(&federated.leave("/store"), &json!({}));
+                assert_eq!(leads_to(&answer), "/store#sign_in=failed", "{status}");
+                assert!(session_of(&answer).is_none());
+            } else {
+                let begun = federated.server.call(None, "GET", "/auth/login", Body::empty());
+                let text = begun.text();
+                assert!(text.contains("/#sign_in=unavailable"), "{status} {path}: {text}");
+                for provider in [&federated.provider, &elsewhere] {
+                    let answer = federated.me(&provider.sign(&federated.claims(&json!({}))));
+                    let told = (answer.status.as_u16(), answer.text());
+                    assert_eq!(told.0, 503, "{status} {path}: {}", told.1);
+                    assert!(told.1.contains("has not answered"), "{status} {path}: {}", told.1);
+                }
+            }
+            assert!(federated.provider.requests().1 > 0, "{path} was not redirected");
+            assert_eq!(elsewhere.requests(), (0, 0), "{status} {path}: the other origin was asked");
+        }
     }
 }
 

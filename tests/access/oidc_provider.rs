@@ -2,8 +2,9 @@
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json as Body, Router};
@@ -28,10 +29,15 @@ struct StubState {
     metadata: Json,
     /// Every request is answered with this.
     fails: Option<StatusCode>,
+    /// Requests for this path are redirected to the same path of another origin.
+    redirect: Option<(StatusCode, String, String)>,
     codes: HashMap<String, IssuedCode>,
     /// How often it was asked for its keys, and for a token.
     asked: usize,
     exchanges: usize,
+    /// How often it was asked for anything, and redirected.
+    requests: usize,
+    redirected: usize,
 }
 
 /// An OpenID provider.
@@ -52,15 +58,20 @@ impl StubProvider {
             kid: "k1".to_owned(),
             metadata: json!({}),
             fails: None,
+            redirect: None,
             codes: HashMap::new(),
             asked: 0,
             exchanges: 0,
+            requests: 0,
+            redirected: 0,
         };
         let provider = Self { issuer, state: Arc::new(Mutex::new(state)) };
         let routes = Router::new()
             .route("/.well-known/openid-configuration", get(metadata))
             .route("/keys", get(keys))
             .route("/token", post(token))
+            .fallback(StatusCode::NOT_FOUND)
+            .layer(middleware::from_fn_with_state(provider.clone(), redirect))
             .with_state(provider.clone());
         runtime.spawn(async move { axum::serve(listener, routes).await });
         provider
@@ -87,6 +98,17 @@ impl StubProvider {
         self.with(|state| state.metadata = metadata);
     }
 
+    /// Redirects requests for a path to the same path of another origin.
+    pub(super) fn redirect(&self, status: StatusCode, path: &str, to: &str) {
+        let redirect = Some((status, path.to_owned(), to.to_owned()));
+        self.with(|state| state.redirect = redirect);
+    }
+
+    /// How often it was asked for anything, and how often it answered with a redirect.
+    pub(super) fn requests(&self) -> (usize, usize) {
+        self.with(|state| (state.requests, state.redirected))
+    }
+
     pub(super) fn asked(&self) -> usize {
         self.with(|state| state.asked)
     }
@@ -110,6 +132,20 @@ impl StubProvider {
     pub(super) fn issue(&self, code: &str, challenge: &str, answer: Json) {
         let issued = IssuedCode { challenge: challenge.to_owned(), answer };
         self.with(|state| state.codes.insert(code.to_owned(), issued));
+    }
+}
+
+async fn redirect(State(provider): State<StubProvider>, request: Request, next: Next) -> Response {
+    let place = provider.with(|state| {
+        state.requests += 1;
+        let (status, path, to) = state.redirect.as_ref()?;
+        let is_meant = request.uri().path() == path;
+        state.redirected += usize::from(is_meant);
+        is_meant.then(|| (*status, format!("{to}{path}")))
+    });
+    match place {
+        Some((status, place)) => (status, [(header::LOCATION, place)]).into_response(),
+        None => next.run(request).await,
     }
 }
 

@@ -18,21 +18,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tower::ServiceExt;
 
-const DAY: i64 = 86_400_000;
+pub(super) const DAY: i64 = 86_400_000;
 
 /// A day of the year before now.
-fn day(day: i64) -> String {
+pub(super) fn day(day: i64) -> String {
     Timestamp::from_millis(NOW - 300 * DAY + day * DAY).to_string()
 }
 
 /// A store of a distributor's tenant `d`, with an event of each of two customers on every day from
 /// 0 to 99.
-struct Stage {
-    server: Guarded,
+pub(super) struct Stage {
+    pub(super) server: Guarded,
     admin: String,
-    auditor: String,
+    pub(super) auditor: String,
     /// Delivers the evidence.
-    collector: String,
+    pub(super) collector: String,
 }
 
 impl Stage {
@@ -40,7 +40,7 @@ impl Stage {
         Self::over(Guarded::recording(TestStore::new(), true))
     }
 
-    fn over(server: Guarded) -> Self {
+    pub(super) fn over(server: Guarded) -> Self {
         let admin =
             server.principal(&json!({ "name": "sec", "roles": ["security_administrator"] }));
         let auditor =
@@ -63,19 +63,19 @@ impl Stage {
         stage
     }
 
-    fn ask_admin(&self, method: &str, path: &str, body: &Json) -> Json {
+    pub(super) fn ask_admin(&self, method: &str, path: &str, body: &Json) -> Json {
         let body = if body.is_null() { Body::empty() } else { body.to_string().into() };
         let answer = self.server.call(Some(&self.admin), method, path, body);
         assert!(answer.status.is_success(), "{method} {path}: {}", answer.text());
         answer.json()
     }
 
-    fn relate(&self, body: &Json) -> String {
+    pub(super) fn relate(&self, body: &Json) -> String {
         let made = self.ask_admin("POST", "/api/v1/relationships", body);
         made["id"].as_str().expect("an id").to_owned()
     }
 
-    fn deliver(&self, token: &str, records: &[Json]) -> Answer {
+    pub(super) fn deliver(&self, token: &str, records: &[Json]) -> Answer {
         let answer = self.try_deliver(token, records);
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer
@@ -87,7 +87,7 @@ impl Stage {
     }
 
     /// The days of the events that a principal sees of a customer.
-    fn days(&self, token: &str, customer: &str) -> Vec<i64> {
+    pub(super) fn days(&self, token: &str, customer: &str) -> Vec<i64> {
         let path = format!(
             "/api/v1/events?tenant=*&limit=1000&order=asc&event_name=issueCoupon&\
             related_ids=customer:{customer}"
@@ -107,12 +107,12 @@ impl Stage {
         days
     }
 
-    fn relationships(&self) -> Vec<Json> {
+    pub(super) fn relationships(&self) -> Vec<Json> {
         let all = self.ask_admin("GET", "/api/v1/relationships", &Json::Null);
         all["relationships"].as_array().expect("relationships").clone()
     }
 
-    fn partner(&self, name: &str, settings: &Json) -> String {
+    pub(super) fn partner(&self, name: &str, settings: &Json) -> String {
         let mut principal = json!({ "name": name, "roles": ["reader"] });
         for (setting, value) in settings.as_object().expect("settings") {
             principal[setting] = value.clone();
@@ -126,18 +126,18 @@ fn derived(name: &str, id: &str, at: i64, details: &Json) -> Json {
         "source": "PartnerCenter", "time": day(at), "details": details })
 }
 
-fn bind(id: &str, associated_on: i64) -> Json {
+pub(super) fn bind(id: &str, associated_on: i64) -> Json {
     let details = json!({ "partner": "p", "customer": "c1", "associated_on": day(associated_on) });
     derived("associateCustomer", id, associated_on, &details)
 }
 
-fn unbind(id: &str, at: i64) -> Json {
+pub(super) fn unbind(id: &str, at: i64) -> Json {
     json!({ "id": id, "operation_type": "3", "quota_id": "q", "coupon_id": "k",
         "customer_id": "c1", "operation_amount": "1.00",
         "operation_time": format!("{}Z", &day(at)[..19]), "result": "0" })
 }
 
-fn range(from: i64, to: i64) -> Vec<i64> {
+pub(super) fn range(from: i64, to: i64) -> Vec<i64> {
     (from..to).collect()
 }
 
@@ -255,7 +255,7 @@ fn an_end_that_comes_before_its_beginning_counts() {
 
 /// The forms in which a producer can say that customer c1 is bound to p: each with its path, its
 /// content type and its body.
-fn forgeries(at: i64) -> Vec<(String, &'static str, String)> {
+pub(super) fn forgeries(at: i64) -> Vec<(String, &'static str, String)> {
     let native = bind(&format!("forged-{at}"), at).to_string();
     let of_partner = unbind(&format!("forged-{at}"), at).to_string();
     let trace = json!({ "trace_id": format!("forged-cts-{at}"), "trace_type": "ApiCall",

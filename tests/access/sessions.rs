@@ -7,7 +7,7 @@ use axum::http::request::Builder;
 use serde_json::json;
 
 /// A request as this server's own page sends it.
-fn page(method: &str, path: &str) -> Builder {
+pub(super) fn page(method: &str, path: &str) -> Builder {
     Request::builder()
         .method(method)
         .uri(path)
@@ -18,7 +18,7 @@ fn page(method: &str, path: &str) -> Builder {
         .header("sec-fetch-dest", "empty")
 }
 
-fn sign_in(server: &Guarded, token: &str, cookie: Option<&str>) -> Answer {
+pub(super) fn sign_in(server: &Guarded, token: &str, cookie: Option<&str>) -> Answer {
     let mut request = page("POST", "/auth/login").header("content-type", "application/json");
     if let Some(cookie) = cookie {
         request = request.header("cookie", cookie);
@@ -28,7 +28,7 @@ fn sign_in(server: &Guarded, token: &str, cookie: Option<&str>) -> Answer {
 }
 
 /// The name and value of the cookie that an answer sets.
-fn cookie_of(answer: &Answer) -> String {
+pub(super) fn cookie_of(answer: &Answer) -> String {
     let set = answer.headers["set-cookie"].to_str().expect("text");
     for attribute in ["HttpOnly", "SameSite=Strict", "Path=/"] {
         assert!(set.contains(attribute), "{set}");

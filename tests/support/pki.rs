@@ -130,8 +130,20 @@ impl Secured {
 
     /// Sends a request and returns the whole answer; the connection stays open.
     pub(crate) fn get(&mut self, path: &str, headers: &str) -> io::Result<String> {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
-        self.0.write_all(head.as_bytes())?;
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"))
+    }
+
+    /// Sends a body, which is a text of a type, and returns the whole answer.
+    pub(crate) fn post(&mut self, path: &str, kind: &str, body: &str) -> io::Result<String> {
+        self.send(&format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n\
+            Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    }
+
+    fn send(&mut self, request: &str) -> io::Result<String> {
+        self.0.write_all(request.as_bytes())?;
         let mut bytes = Vec::new();
         loop {
             let mut piece = [0; 16 << 10];
