@@ -212,6 +212,7 @@ const NOT_ABOUT_EVENTS: &[(&str, &str)] = &[
     ("GET, PATCH, DELETE", "/api/v1/principals/{name}"),
     ("GET, POST", "/api/v1/principals/{name}/tokens"),
     ("DELETE", "/api/v1/principals/{name}/tokens/{id}"),
+    ("POST", "/api/v1/principals/{name}/tokens/{id}/rotate"),
     ("GET, POST", "/api/v1/principals/{name}/access-keys"),
     ("DELETE", "/api/v1/principals/{name}/access-keys/{id}"),
     ("GET", "/api/v1/sessions"),
