@@ -47,7 +47,13 @@ async fn backup(
         let root = root.ok_or_else(|| {
             Error::invalid("this server makes no backups: start it with --backups DIR")
         })?;
-        engine.backup(&caller.actor(), &root.join(name))
+        let target = root.join(name);
+        // A backup has everything in it: it goes nowhere else than below the directory.
+        if target.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
+            let what = "is a symbolic link in the directory of backups: choose another";
+            return Err(Error::parameter("name", what));
+        }
+        engine.backup(&caller.actor(), &target)
     });
     Ok(Json(serde_json::to_value(report.await?).unwrap_or_default()))
 }
