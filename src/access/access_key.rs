@@ -6,7 +6,7 @@
 use super::caller::Caller;
 use super::principal::Grant;
 use super::seal_key::SealKey;
-use super::token::{BASE62, random_letters};
+use super::token::{BASE62, note_work, random_letters};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use hmac::{Hmac, KeyInit, Mac};
@@ -85,6 +85,7 @@ impl SigningSecret {
     }
 
     fn mac(&self, text: &[u8]) -> Hmac<Sha256> {
+        note_work();
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.0.as_bytes())
             .expect("a key of any length will do");
         mac.update(text);
@@ -129,6 +130,7 @@ pub fn open_secret(
     key: &SealKey,
     (id, principal): (&str, &str),
 ) -> Result<SigningSecret> {
+    note_work();
     let opened = key.open(sealed, &place(id, principal));
     let opened = opened.map_err(|error| error.at(format!("the access key {id} of {principal}")))?;
     let text = std::str::from_utf8(&opened)
@@ -171,6 +173,31 @@ impl AccessKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::token::work_of;
+
+    #[test]
+    fn a_key_that_there_is_and_one_that_there_is_not_are_the_same_work() {
+        let seal = SealKey::generate().expect("a key");
+        let key = NewAccessKey::generate().expect("an access key");
+        let sealed = key.sealed(&seal, "li").expect("sealed");
+        let there = || open_secret(&sealed, &seal, (&key.id, "li")).expect("opened");
+        let nobody = || SigningSecret::of_nobody(&seal);
+        for sent in ["", "another", key.secret.reveal()] {
+            let works = [work_of(|| there().is(sent)), work_of(|| nobody().is(sent))];
+            assert_eq!(works, [3, 3], "an opening and two hashes, whatever was sent");
+        }
+        let good = there().mac(b"text").finalize().into_bytes();
+        let mut near = good;
+        near[31] ^= 1;
+        for signature in [&good[..], &near, &[0; 32], b"short"] {
+            let works = [
+                work_of(|| there().has_signed(b"text", signature)),
+                work_of(|| nobody().has_signed(b"text", signature)),
+            ];
+            assert_eq!(works, [2, 2], "an opening and a hash, wherever the signature differs");
+        }
+        assert!(there().has_signed(b"text", &good) && !there().has_signed(b"text", &near));
+    }
 
     #[test]
     fn a_secret_opens_for_its_own_key_and_principal_only() {

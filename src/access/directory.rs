@@ -385,6 +385,7 @@ fn read_token(body: &Json) -> Result<(String, Option<Timestamp>)> {
 mod tests {
     use super::*;
     use crate::access::ApiToken;
+    use crate::access::token::work_of;
     use serde_json::json;
 
     const KEY: [u8; 32] = [5; 32];
@@ -413,6 +414,20 @@ mod tests {
         };
         let (good, before) = (directory(&record("r"), Some(&hash)), "2026-01-31T23:59:59.999Z");
         assert_eq!(refusal(&good, token.reveal(), before), None);
+        // A token is found by its hash, and no other is compared with it: each that is tried is
+        // hashed once, whether it is there, has ended, or was made up.
+        let (made_up, after) = (ApiToken::new().expect("a token"), "2026-03-01T00:00:00Z");
+        let lost = directory(&record("r"), None);
+        for (directory, text, time) in [
+            (&good, token.reveal(), before),
+            (&good, token.reveal(), after),
+            (&good, made_up.reveal(), before),
+            (&good, "a-text-that-somebody-chose", before),
+            (&lost, token.reveal(), before),
+            (&Directory::default(), token.reveal(), before),
+        ] {
+            assert_eq!(work_of(|| directory.by_token(text, at(time)).is_ok()), 1, "{text}");
+        }
         assert_eq!(good.last_used("t"), Some(at(before)));
         let expired = Some(TokenRefusal::Expired);
         assert_eq!(refusal(&good, token.reveal(), "2026-02-01T00:00:00.000Z"), expired);

@@ -133,8 +133,29 @@ pub fn is_generated(text: &str) -> bool {
     text.starts_with(TOKEN_PREFIX)
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has hashed something with a secret, or opened one.
+    static WORK: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts work that takes as long as a secret needs, for tests that compare refusals by it.
+pub(super) fn note_work() {
+    #[cfg(test)]
+    WORK.with(|work| work.set(work.get() + 1));
+}
+
+/// Returns how much of such work something does.
+#[cfg(test)]
+pub(super) fn work_of<T>(something: impl FnOnce() -> T) -> u64 {
+    let before = WORK.get();
+    something();
+    WORK.get() - before
+}
+
 /// Hashes a token with the key of the store.
 pub fn token_hash(key: &[u8; 32], text: &str) -> TokenHash {
+    note_work();
     let mut mac =
         <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("a key of any length will do");
     mac.update(text.as_bytes());

@@ -95,6 +95,8 @@ pub(crate) struct App {
     sessions: Arc<auth::Sessions>,
     /// The tokens that were given to clients of Huawei Cloud.
     subject_tokens: Arc<auth::SubjectTokens>,
+    /// How many credentials were refused.
+    refused_credentials: Arc<auth::RefusedCredentials>,
     /// The signatures of requests that have changed something.
     used_signatures: Arc<auth::UsedSignatures>,
     /// When the server was started.
@@ -128,6 +130,7 @@ impl App {
             has_trail: options.trail,
             sessions: Arc::default(),
             subject_tokens: Arc::default(),
+            refused_credentials: Arc::default(),
             used_signatures: Arc::default(),
             started,
             oidc: options.oidc.clone(),

@@ -47,7 +47,13 @@ async fn backup(
         let root = root.ok_or_else(|| {
             Error::invalid("this server makes no backups: start it with --backups DIR")
         })?;
-        engine.backup(&caller.actor(), &root.join(name))
+        let target = root.join(name);
+        // A backup has everything in it: it goes nowhere else than below the directory.
+        if target.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
+            let what = "is a symbolic link in the directory of backups: choose another";
+            return Err(Error::parameter("name", what));
+        }
+        engine.backup(&caller.actor(), &target)
     });
     Ok(Json(serde_json::to_value(report.await?).unwrap_or_default()))
 }
@@ -58,6 +64,7 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     write_care_gauges(&mut text, &app.engine);
     write_counters(&mut text, &app.engine);
     write_refusals(&mut text, &app);
+    write_access_counters(&mut text, &app);
     write_process_gauges(&mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
@@ -165,6 +172,22 @@ fn write_refusals(text: &mut String, app: &App) {
     for (of, limit, count) in app.limits.refusals() {
         let _ =
             writeln!(text, "annals_limit_refusals_total{{of=\"{of}\",limit=\"{limit}\"}} {count}");
+    }
+}
+
+/// Writes how often the trail could not be written, and credentials were refused.
+fn write_access_counters(text: &mut String, app: &App) {
+    let _ = writeln!(
+        text,
+        "# HELP annals_trail_failures_total Records of the trail that could not be \
+        written.\n# TYPE annals_trail_failures_total counter\nannals_trail_failures_total \
+        {}\n# HELP \
+        annals_refused_credentials_total Credentials that were refused, of calls and of \
+        sign-ins.\n# TYPE annals_refused_credentials_total counter",
+        app.engine.trail_failures()
+    );
+    for (of, count) in app.refused_credentials.counts() {
+        let _ = writeln!(text, "annals_refused_credentials_total{{of=\"{of}\"}} {count}");
     }
 }
 

@@ -60,6 +60,9 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
         // The page that says why somebody could not sign in is an answer, and no sign-in.
         status = StatusCode::UNAUTHORIZED;
     }
+    if recorded == Some(Recorded::SignIn) && status == StatusCode::UNAUTHORIZED {
+        app.refused_credentials.note_sign_in();
+    }
     let reached = response.extensions().get::<LimitReached>().copied();
     noted.reason = reached.map(|reached| reached.words());
     if recorded.is_none() && reached.is_none() {

@@ -16,6 +16,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Args)]
@@ -114,6 +115,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8> {
         let (_, rows) = write(&answerer, form, &pairs, io::stdout(), &ProgressBar::hidden())?;
         return Ok(args.asked.code(rows == Some(0)));
     }
+    refuse_foreign_link(path)?;
     if let Some(special) = open_special(path)? {
         let (_, rows) = write(&answerer, form, &pairs, special, &ProgressBar::hidden())?;
         return Ok(args.asked.code(rows == Some(0)));
@@ -129,11 +131,15 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8> {
         ProgressStyle::with_template("{spinner} {human_pos} events, {per_sec}")
             .expect("the template is sound"),
     );
-    // Whatever a link of that name leads to is somebody else's.
-    if partial.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
-        std::fs::remove_file(&partial).context(ErrorKind::Unavailable, broken)?;
+    // Whatever has that name may be somebody else's: a link to another place, or a file that they
+    // can read.
+    match std::fs::remove_file(&partial) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::new(ErrorKind::Unavailable, broken()).because(cause));
+        }
+        _ => {}
     }
-    let file = File::create(&partial).context(ErrorKind::Unavailable, broken)?;
+    let file = File::create_new(&partial).context(ErrorKind::Unavailable, broken)?;
     let (file, rows) =
         write(&answerer, form, &pairs, file, &bar).inspect_err(|_| bar.finish_and_clear())?;
     file.sync_all().context(ErrorKind::Unavailable, broken)?;
@@ -146,6 +152,21 @@ pub(super) fn run(args: &ExportArgs) -> Result<u8> {
         None => note(&format!("written to {}", path.display())),
     }
     Ok(args.asked.code(rows == Some(0)))
+}
+
+/// Fails if there is a symbolic link of this name that another user made: it would decide which
+/// file of this user is replaced. Those of the superuser are believed.
+fn refuse_foreign_link(path: &Path) -> Result<()> {
+    let Ok(there) = path.symlink_metadata() else { return Ok(()) };
+    let own = rustix::process::geteuid().as_raw();
+    if !there.is_symlink() || [own, 0].contains(&there.uid()) {
+        return Ok(());
+    }
+    let what = format!(
+        "{} is a symbolic link that another user made: name the file that it leads to",
+        path.display()
+    );
+    Err(Error::parameter("--out", what))
 }
 
 /// Opens what is there under this name and is not a regular file: a pipe or a device is written to,

@@ -204,17 +204,11 @@ fn read_log(store: &Store, access: AccessMode, sealed: u64) -> Result<(Logged, O
             store.path(&paths::mark(paths::LOG)).display()
         )));
     }
-    if !path.is_dir() {
-        if access == AccessMode::Read {
-            return Ok((
-                Logged {
-                    recovered: Recovered { last_seq: sealed, ..Recovered::default() },
-                    ..Logged::default()
-                },
-                None,
-            ));
-        }
+    if access == AccessMode::Write {
         store.create_folder(paths::LOG)?;
+    } else if !path.is_dir() {
+        let recovered = Recovered { last_seq: sealed, ..Recovered::default() };
+        return Ok((Logged { recovered, ..Logged::default() }, None));
     }
     let folder = LogFolder(path);
     let recovered =

@@ -78,6 +78,8 @@ pub(in crate::engine) struct Trail {
     counting: Mutex<Counting>,
     /// The number of the next record since the start.
     number: AtomicU64,
+    /// How many records could not be written since the start.
+    failures: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -185,6 +187,11 @@ impl Counting {
 }
 
 impl Trail {
+    /// Notes that a record could not be written.
+    pub(in crate::engine) fn note_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counting> {
         self.counting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -319,6 +326,11 @@ impl Engine {
             counted.cost.add(cost);
             counted.sending = counted.sending.saturating_sub(1);
         }
+    }
+
+    /// Returns how many records of the store's own tenant could not be written since the start.
+    pub fn trail_failures(&self) -> u64 {
+        self.shared.trail.failures.load(Ordering::Relaxed)
     }
 
     /// Records how calls ended that are no longer counted; at the end of a server, all of them.

@@ -1,6 +1,6 @@
 //! A data directory: its version mark, and the lock that keeps a second process out.
 
-use super::files::PutMode;
+use super::files::{PutMode, open_in_place};
 use super::marks::{Marked, accept, changed, gone, put_guarded, read_guarded, restore_marks};
 use super::paths::{KEY_FILE, LOCK_FILE, REDACTION_FILE, REDACTION_KEY, VERSION_FILE};
 use super::store::{Store, create_root};
@@ -161,8 +161,10 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 fn lock(root: &Path, access: AccessMode) -> Result<File> {
     let path: PathBuf = root.join(LOCK_FILE);
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = opened.map_err(|cause| Error::io(path.display(), cause))?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file =
+        open_in_place(&mut options, &path).map_err(|cause| Error::io(path.display(), cause))?;
     let take = || match access {
         AccessMode::Write => file.try_lock(),
         AccessMode::Read => file.try_lock_shared(),

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,9 +16,12 @@ pub enum PutMode {
     Replace,
 }
 
-/// Publishes files durably.
+/// Publishes files durably, and below its root through no symbolic link: whoever plants one there
+/// would have them written somewhere else.
 #[derive(Debug, Default)]
 pub(super) struct Files {
+    /// The data directory.
+    pub(super) root: PathBuf,
     pub(super) temporary: AtomicU64,
     pub(super) listed: AtomicU64,
     pub(super) read: AtomicU64,
@@ -48,7 +52,7 @@ impl Files {
         let folder = target.parent().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "a path without a folder")
         })?;
-        create_folder(folder)?;
+        self.create_folder(folder)?;
         let (temporary, mut file) = self.temporary(target)?;
         let written = (|| {
             write(&mut file)?;
@@ -66,6 +70,18 @@ impl Files {
         sync_folder(folder)
     }
 
+    /// Creates a folder and its parents, each of them durable in its parent.
+    pub(super) fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        if let Ok(below) = folder.strip_prefix(&self.root) {
+            let mut at = self.root.clone();
+            for name in below.components() {
+                at.push(name);
+                refuse_link(&at)?;
+            }
+        }
+        create_folder(folder)
+    }
+
     /// Creates a new file beside `target`. The `#` and number make `object_store` leave it out of
     /// its listings too.
     fn temporary(&self, target: &Path) -> io::Result<(PathBuf, File)> {
@@ -81,6 +97,26 @@ impl Files {
             }
         }
     }
+}
+
+/// Fails if there is a symbolic link of this name.
+pub(super) fn refuse_link(path: &Path) -> io::Result<()> {
+    if !path.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
+        return Ok(());
+    }
+    let what = format!(
+        "{} is a symbolic link, which would lead out of the data directory: put what it leads to \
+        in its place",
+        path.display()
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+}
+
+/// Opens a file to write to it in place, and never what a symbolic link of its name leads to.
+pub(super) fn open_in_place(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let opened = options.custom_flags(no_follow).open(path);
+    opened.or_else(|cause| refuse_link(path).and(Err(cause)))
 }
 
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -10,7 +10,7 @@ use super::segment::Opened;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use crate::storage::PutMode;
-use crate::storage::files::{Files, create_folder, sync_folder};
+use crate::storage::files::{Files, create_folder, open_in_place, refuse_link, sync_folder};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use std::fs::{self, File};
@@ -39,7 +39,8 @@ impl Store {
     /// A root that does not exist.
     pub fn new(root: &Path) -> Result<Self> {
         let root = fs::canonicalize(root).map_err(|cause| Error::io(root.display(), cause))?;
-        Ok(Self { root, files: Arc::new(Files::default()), opened: Arc::default() })
+        let files = Files { root: root.clone(), ..Files::default() };
+        Ok(Self { root, files: Arc::new(files), opened: Arc::default() })
     }
 
     /// Returns the open parts of segments.
@@ -53,6 +54,27 @@ impl Store {
     /// A disk that fails.
     pub fn create(root: &Path) -> Result<()> {
         create_root(root)
+    }
+
+    /// Fails if a file is a symbolic link, for what is written to in place by others than this
+    /// store.
+    ///
+    /// # Errors
+    /// A link.
+    pub fn refuse_link(&self, path: &str) -> Result<()> {
+        let target = self.path(path);
+        refuse_link(&target)
+            .map_err(|cause| Error::io(format!("cannot use {}", target.display()), cause))
+    }
+
+    /// Opens a file that exists to write to it in place; a symbolic link is refused.
+    ///
+    /// # Errors
+    /// A file that does not exist, is a link, or cannot be opened.
+    pub fn open_to_write(&self, path: &str) -> Result<File> {
+        let target = self.path(path);
+        open_in_place(File::options().write(true), &target)
+            .map_err(|cause| Error::io(format!("cannot write {}", target.display()), cause))
     }
 
     /// Returns whether a file exists.
@@ -125,7 +147,8 @@ impl Store {
     /// A disk that fails.
     pub fn create_folder(&self, path: &str) -> Result<()> {
         let target = self.path(path);
-        create_folder(&target)
+        self.files
+            .create_folder(&target)
             .map_err(|cause| Error::io(format!("cannot make {}", target.display()), cause))
     }
 
@@ -194,7 +217,9 @@ impl Store {
         let (source, target) = (self.path(from), self.path(to));
         let folder =
             |path: &Path| path.parent().map_or_else(|| self.root.clone(), Path::to_path_buf);
-        let moved = create_folder(&folder(&target))
+        let moved = self
+            .files
+            .create_folder(&folder(&target))
             .and_then(|()| fs::rename(&source, &target))
             .and_then(|()| sync_folder(&folder(&target)))
             .and_then(|()| sync_folder(&folder(&source)));
@@ -245,8 +270,8 @@ impl Store {
     pub fn touch(&self, path: &str, now: Timestamp) -> Result<()> {
         let source = self.path(path);
         let moment = SystemTime::UNIX_EPOCH + Duration::from_millis(now.millis().max(0) as u64);
-        match File::options().append(true).open(&source).and_then(|file| file.set_modified(moment))
-        {
+        let opened = open_in_place(File::options().append(true), &source);
+        match opened.and_then(|file| file.set_modified(moment)) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
                 Err(Error::io(source.display(), cause))
             }
@@ -321,6 +346,53 @@ mod tests {
         assert_eq!(store.read("a/b/c.txt").expect("the file"), b"three");
         assert_eq!(store.names("a/b").expect("the folder"), ["c.txt"], "no temporary file is left");
         assert!(store.names("nowhere").expect("no folder is an empty one").is_empty());
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let [data, outside] = ["data", "outside"].map(|name| folder.path().join(name));
+        for path in [&data, &outside] {
+            fs::create_dir(path).expect("a folder");
+        }
+        fs::write(outside.join("kept"), "kept").expect("a file");
+        let store = Store::new(&data).expect("a store");
+        let link = |to: &Path, name: &str| {
+            std::os::unix::fs::symlink(to, data.join(name)).expect("a link");
+        };
+        link(&outside, "folder");
+        link(&outside.join("kept"), "file");
+        link(&outside.join("new"), "dangling");
+        store.put("whole", b"moved", PutMode::Create).expect("a file");
+        let now = Timestamp::from_millis(0);
+        let refused = [
+            store.put("folder/a", b"x", PutMode::Create),
+            store.put("folder/deep/a", b"x", PutMode::Replace),
+            store.put_private("folder/a", b"x"),
+            store.put_in_pieces("folder/a", |file| file.write_all(b"x")),
+            store.create_folder("folder"),
+            store.create_folder("folder/deep"),
+            store.rename("whole", "folder/a"),
+            store.touch("file", now),
+            store.open_to_write("file").map(drop),
+            store.open_to_write("dangling").map(drop),
+            store.refuse_link("file"),
+        ];
+        for (at, refused) in refused.into_iter().enumerate() {
+            let error = refused.expect_err("a link");
+            let said = format!("{error:?}");
+            assert!(said.contains("symbolic link"), "{at}: {said}");
+        }
+        let objects = store.object_store();
+        let path = ObjectPath::from_absolute_path(store.path("folder/0.json")).expect("a path");
+        let written = futures::executor::block_on(objects.put(&path, "one".into()));
+        assert!(format!("{written:?}").contains("symbolic link"), "{written:?}");
+        // A link in place of a whole file is replaced by it.
+        store.put("file", b"own", PutMode::Replace).expect("a file");
+        store.put_private("dangling", b"own").expect("a file");
+        assert_eq!(fs::read(outside.join("kept")).expect("it is there"), b"kept");
+        assert_eq!(fs::read_dir(&outside).expect("a folder").count(), 1, "only what was there");
+        assert!(!data.join("file").symlink_metadata().expect("it is there").is_symlink());
     }
 
     #[test]

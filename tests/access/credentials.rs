@@ -90,6 +90,42 @@ fn without_a_good_credential_nothing_is_answered_and_nothing_is_told() {
 }
 
 #[test]
+fn a_wrong_token_is_refused_in_the_same_words_whether_the_name_is_known_or_not() {
+    let server = Guarded::new();
+    let (token, made_up) = (server.principal(&reader("li")), annals::access::ApiToken::new());
+    let wrong = made_up.expect("a token").reveal().to_owned();
+    let id = token.split('_').nth(1).expect("an id");
+    let encoded = |of: &str| STANDARD.encode(format!("{of}:{wrong}"));
+    let told = |request: Request<Body>| {
+        let answer = server.send(request);
+        let names: Vec<_> = answer.headers.keys().cloned().collect();
+        (answer.status.as_u16(), answer.text(), names)
+    };
+    for (known, unknown) in [
+        (format!("Basic {}", encoded("li")), format!("Basic {}", encoded("nobody"))),
+        (format!("ApiKey {}", encoded(id)), format!("ApiKey {}", encoded("aaaaaaaaaaaa"))),
+    ] {
+        let known = told(with("authorization", &known));
+        assert_eq!(known.0, 401);
+        assert_eq!(known, told(with("authorization", &unknown)));
+    }
+    let of_iam = |name: &str, password: &str| {
+        let body = json!({ "auth": { "identity": { "methods": ["password"],
+            "password": { "user": { "name": name, "password": password } } } } });
+        told(
+            Request::post("/v3/auth/tokens")
+                .header("host", "localhost")
+                .body(body.to_string().into())
+                .expect("a request"),
+        )
+    };
+    let known = of_iam("li", &wrong);
+    assert_eq!(known.0, 401);
+    assert_eq!(known, of_iam("nobody", &wrong));
+    assert_eq!(known, of_iam("nobody", &token), "a good token of another name tells nothing");
+}
+
+#[test]
 fn a_browser_is_not_asked_for_a_name_and_password() {
     let server = Guarded::new();
     let request = Request::get("/api/v1/me")

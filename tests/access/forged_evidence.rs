@@ -97,7 +97,7 @@ fn by_certificate(server: &Guarded, folder: &Path, name: &str) -> Shown {
 }
 
 /// The producers, each of partner `p` for the tenant `d` and one of its own, by what they show.
-fn producers(stage: &Stage, openid: String, folder: &Path) -> Vec<Shown> {
+fn producers(stage: &Stage, openid: &str, folder: &Path) -> Vec<Shown> {
     let server = &stage.server;
     let shown = |kind: &'static str| {
         let token = server.principal(&json!({ "name": kind, "roles": ["ingest"], "partner": "p",
@@ -171,7 +171,7 @@ fn forged_evidence_by_any_kind_of_credential_shows_nobody_more_or_less() {
     let before = seen(&stage, &observers);
     assert_eq!(before.1[0], range(50, 100), "there is something to widen and to narrow");
 
-    for (kind, shown) in KINDS.iter().zip(producers(&stage, openid, folder.path())) {
+    for (kind, shown) in KINDS.iter().zip(producers(&stage, &openid, folder.path())) {
         let send = |path: &str, content: &str, body: &str| {
             shown.deliver(&stage.server, path, content, body)
         };

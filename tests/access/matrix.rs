@@ -303,6 +303,29 @@ fn the_page_and_health_are_open_and_everything_else_is_not() {
     // What is ready is told to anybody, what is in the store is not.
     let told = server.call(None, "GET", "/readyz", Body::empty()).json();
     assert_eq!(told, json!({ "status": "ok" }));
+    // With a credential, only who runs the store is told more; that nobody is asked for one is told
+    // to everybody, and only where it is so.
+    for (role, tenants) in [
+        ("reader", json!(["t"])),
+        ("tenant_administrator", json!(["t"])),
+        ("security_administrator", json!([])),
+        ("audit_administrator", json!([])),
+        ("system_administrator", json!([])),
+    ] {
+        let token = server.principal(&json!({ "name": role, "roles": [role], "tenants": tenants }));
+        for path in ["/readyz", "/api/v1/readyz"] {
+            let told = server.json(&token, path);
+            assert_eq!(told["events"].is_u64(), role == "system_administrator", "{role}: {told}");
+            assert_eq!(told.get("auth"), None, "{role}: {told}");
+            if role != "system_administrator" {
+                assert_eq!(told, json!({ "status": "ok" }), "{role}");
+            }
+        }
+    }
+    let wrong = server.get("annals_wrong", "/readyz");
+    assert_eq!((wrong.status.as_u16(), wrong.json()), (200, json!({ "status": "ok" })));
+    let open = Guarded::over(TestStore::new(), false).call(None, "GET", "/readyz", Body::empty());
+    assert_eq!(open.json()["auth"], "none", "{}", open.text());
     for path in ["/", "/nothing", "/api/v1/nothing", "/es/t/nothing", "/metrics", "/api/v1/me"] {
         assert_eq!(server.call(None, "GET", path, Body::empty()).status, 401, "{path}");
     }

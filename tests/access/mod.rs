@@ -18,6 +18,7 @@ mod mixed_load;
 mod oidc;
 mod oidc_provider;
 mod oidc_real;
+mod planted_links;
 mod principals;
 mod relationships;
 mod scope_cases;

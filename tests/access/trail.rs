@@ -280,6 +280,7 @@ fn what_cannot_be_recorded_is_not_answered() {
     );
     let server = Guarded::recording(store, true);
     let token = server.principal(&json!({ "name": "li", "roles": ["auditor"], "tenants": ["t"] }));
+    let manager = server.principal(&json!({ "name": "sys", "roles": ["system_administrator"] }));
     fails.store(true, Ordering::Relaxed);
     for path in ["/api/v1/count", "/api/v1/events", "/api/v1/events.csv", "/api/v1/quarantine"] {
         let answer = server.get(&token, path);
@@ -289,6 +290,46 @@ fn what_cannot_be_recorded_is_not_answered() {
     }
     fails.store(false, Ordering::Relaxed);
     assert_eq!(server.json(&token, "/api/v1/count"), json!({ "count": 1 }));
+    let printed = server.get(&manager, "/metrics").text();
+    let failures = printed.lines().find_map(|line| {
+        line.strip_prefix("annals_trail_failures_total ").and_then(|value| value.parse().ok())
+    });
+    assert!(failures >= Some(4_u64), "{failures:?}: {printed}");
+}
+
+#[test]
+fn refused_credentials_are_counted_by_what_they_were_sent_for() {
+    let server = Guarded::recording(TestStore::new(), true);
+    let manager = json!({ "name": "sys", "roles": ["system_administrator"] });
+    let manager = server.principal(&manager);
+    let counted = || {
+        let text = server.get(&manager, "/metrics").text();
+        ["call", "sign_in"].map(|of| {
+            let name = format!("annals_refused_credentials_total{{of=\"{of}\"}} ");
+            let value = text.lines().find_map(|line| line.strip_prefix(&name).map(str::to_owned));
+            value.expect("a value").parse::<u64>().expect("a number")
+        })
+    };
+    assert_eq!(counted(), [0, 0]);
+    assert_eq!(server.get("annals_wrong", "/api/v1/count").status, 401);
+    assert_eq!(counted(), [1, 0]);
+    // Without a credential, and with one that permits other calls, none is refused.
+    assert_eq!(server.call(None, "GET", "/api/v1/count", Body::empty()).status, 401);
+    assert_eq!(server.get(&manager, "/api/v1/count").status, 403);
+    assert_eq!(counted(), [1, 0]);
+    let sign_in = Request::post("/auth/login")
+        .header("host", "localhost")
+        .header("origin", "http://localhost")
+        .header("content-type", "application/json")
+        .body(json!({ "token": "wrong" }).to_string().into())
+        .expect("a request");
+    assert_eq!(server.send(sign_in).status, 401);
+    let user = json!({ "name": "sys", "password": "wrong" });
+    let body = json!({ "auth": { "identity": { "methods": ["password"],
+        "password": { "user": user } } } });
+    let asked = server.call(None, "POST", "/v3/auth/tokens", body.to_string());
+    assert_eq!(asked.status, 401);
+    assert_eq!(counted(), [1, 2]);
 }
 
 #[test]

@@ -25,9 +25,72 @@ const PLAIN: &[(&str, &str)] = &[
 /// Where credentials are read and compared.
 const PLACES: &[&str] = &["access", "api/auth", "api/iam", "query/answers/cursor", "engine/access"];
 
+/// Types that hold a secret and cannot be compared at all.
+const INCOMPARABLE: &[&str] =
+    &["ApiToken", "SigningSecret", "NewAccessKey", "Presented", "AttemptKey", "Attempt"];
+/// Where a secret or what is made of it is compared, and by what: in a time that does not tell
+/// where they differ, or by looking a hash up.
+const COMPARED_BY: &[(&str, &str)] = &[
+    ("access/access_key.rs", "self.mac(text).verify_slice("),
+    ("access/access_key.rs", "sent.verify_slice("),
+    ("access/directory.rs", "self.tokens.get(&hash)"),
+    ("api/auth/oidc/attempt.rs", ".verify_slice(&state)"),
+    ("api/auth/sessions.rs", "sessions.get_mut(&key)"),
+    ("api/auth/subject_tokens.rs", "tokens.get(&hash_of(text))"),
+    ("query/answers/cursor.rs", ".verify_truncated_left("),
+];
+
+/// The types that can be compared, by what is derived or written for them.
+fn comparable(text: &str) -> Vec<String> {
+    let name = |rest: &str| {
+        let rest = rest.trim_start();
+        let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        rest[..end.unwrap_or(rest.len())].to_owned()
+    };
+    let code = code(text);
+    let derived = code.split("#[derive(").skip(1).filter_map(|part| {
+        let (derived, rest) = part.split_once(")]")?;
+        let is_comparable = |one: &str| ["PartialEq", "PartialOrd", "Hash"].contains(&one.trim());
+        let rest = rest.split_once("struct ")?.1;
+        derived.split(',').any(is_comparable).then(|| name(rest))
+    });
+    let written = ["PartialEq for ", "PartialOrd for ", "Hash for "];
+    let written = written.iter().flat_map(|of| code.split(of).skip(1).map(name));
+    derived.chain(written).collect()
+}
+
+#[test]
+fn secrets_have_no_comparison_but_by_a_keyed_hash() {
+    let sources = sources();
+    let all: String = sources.iter().map(|(_, text)| code(text)).collect();
+    for name in INCOMPARABLE {
+        assert!(
+            all.contains(&format!("struct {name} ")) || all.contains(&format!("struct {name}("))
+        );
+    }
+    for (file, text) in &sources {
+        let comparable = comparable(text);
+        let wrong = comparable.iter().find(|name| INCOMPARABLE.contains(&name.as_str()));
+        assert_eq!(wrong, None, "{file}");
+    }
+    for (file, by) in COMPARED_BY {
+        let text = sources.iter().find(|(name, _)| name == file).map(|(_, text)| code(text));
+        assert!(text.is_some_and(|text| text.contains(by)), "{file} does not compare by {by}");
+    }
+    // The one comparison of seal keys says whether they are one, and reads no byte of them.
+    assert!(all.contains("Arc::ptr_eq(&self.0, &other.0)"));
+}
+
+#[test]
+fn a_type_that_can_be_compared_is_found() {
+    let text = "#[derive(Clone, PartialEq)]\npub struct One(u8);\n#[derive(Debug)]\nstruct Two;\n\
+        impl PartialEq for Three {\n#[derive(Hash)]\npub(super) struct Four {\n";
+    assert_eq!(comparable(text), ["One", "Four", "Three"]);
+}
+
 /// The code of a file before its tests.
 fn code(text: &str) -> &str {
-    text.find("#[cfg(test)]").map_or(text, |at| &text[..at])
+    text.find("#[cfg(test)]\nmod tests").map_or(text, |at| &text[..at])
 }
 
 /// The structs of a file that could be printed or compared with a secret in them.

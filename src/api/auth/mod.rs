@@ -10,6 +10,7 @@ mod current;
 mod guesses;
 mod oidc;
 mod permissions;
+mod refused;
 mod replay;
 mod sessions;
 mod sign_in;
@@ -39,6 +40,7 @@ pub use oidc::{KeyTimes, OidcProvider, OidcSettings};
 pub use permissions::route_needs;
 use permissions::{Need, need_of};
 pub(in crate::api) use permissions::{Recorded, changes_something, recorded_as};
+pub(in crate::api) use refused::RefusedCredentials;
 pub(in crate::api) use replay::UsedSignatures;
 pub(in crate::api) use sessions::Sessions;
 use std::sync::atomic::Ordering;
@@ -89,6 +91,9 @@ impl CallRefusal {
     async fn recorded(self, app: &App, refused: RefusedRequest) -> Response {
         if self.status == StatusCode::UNAUTHORIZED && !refused.has_credential {
             return self.response(&refused.path, refused.is_page);
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            app.refused_credentials.note_call();
         }
         match record_refusal(app, &refused, self.status, &self.detail).await {
             Ok(()) => self.response(&refused.path, refused.is_page),

@@ -326,6 +326,10 @@ impl Writer {
     /// Records something that was done to the store, as an event of the store's own tenant. It is
     /// durable when this returns.
     pub(in crate::engine) fn record(&self, record: Json) -> Result<()> {
+        self.record_unnoted(record).inspect_err(|_| self.shared.trail.note_failure())
+    }
+
+    fn record_unnoted(&self, record: Json) -> Result<()> {
         let batch = self.own_batch(vec![record])?;
         let outcome = self.ingest(batch, "annals", None, self.shared.settings.room_wait)?;
         // What is in quarantine is no record: the deed must not go on without one.

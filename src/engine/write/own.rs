@@ -25,6 +25,14 @@ impl Writer {
         batch: DecodedBatch,
         promise: Promise,
     ) -> Result<()> {
+        let appended = self.append_unnoted(batch, promise).await;
+        if appended.is_err() {
+            self.shared.trail.note_failure();
+        }
+        appended
+    }
+
+    async fn append_unnoted(&self, batch: DecodedBatch, promise: Promise) -> Result<()> {
         self.check_free(self.shared.settings.free_bytes / OWN_SHARE)?;
         let events: Vec<Arc<Event>> = batch.events.into_iter().map(Arc::new).collect();
         let mut compared = Compared {

@@ -177,6 +177,8 @@ pub fn put_admin(store: &Store, state: &AdminSnapshot) -> Result<u64> {
 /// Returns the state that the file holds, which must be one that the mark allows; `None` if there
 /// is no file.
 fn read(store: &Store) -> Result<Option<AdminSnapshot>> {
+    // redb changes the file in place, wherever a link leads.
+    store.refuse_link(ADMIN_FILE)?;
     let bytes = match store.read(ADMIN_FILE) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -32,15 +32,9 @@ impl Appender {
         let at = HEADER_BYTES as u64;
         let beside = paths::quarantine_length(&path).unwrap_or_default();
         store.put(&beside, &encode_length(at), PutMode::Replace)?;
-        let open = |path: &str| {
-            let shown = store.path(path);
-            File::options()
-                .write(true)
-                .open(&shown)
-                .map_err(|cause| Error::io(shown.display(), cause))
-        };
         let part = Arc::new(QuarantineFile::log(store, &path, first)?);
-        Ok(Self { file: open(&path)?, length: open(&beside)?, part, at })
+        let (file, length) = (store.open_to_write(&path)?, store.open_to_write(&beside)?);
+        Ok(Self { file, length, part, at })
     }
 
     /// Returns the log as it is read.

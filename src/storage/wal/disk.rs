@@ -1,6 +1,7 @@
 //! What the log needs from a disk, so that recovery can be tested on one that loses, tears and
 //! reorders writes.
 
+use crate::storage::files::open_in_place;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -105,6 +106,6 @@ impl LogDisk for LogFolder {
     }
 
     fn overwrite(&self, name: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
-        OpenOptions::new().write(true).open(self.0.join(name))?.write_all_at(bytes, at)
+        open_in_place(OpenOptions::new().write(true), &self.0.join(name))?.write_all_at(bytes, at)
     }
 }
