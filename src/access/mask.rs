@@ -164,10 +164,11 @@ impl Masks {
         }
     }
 
-    /// Returns a trace id as it is shown: one that is the hash of its record is hashed again, since
-    /// it would tell whether a guess of what is masked is right.
+    /// Returns a trace id as it is shown. One that is the hash of its record is hashed again, since
+    /// it would tell whether a guess of what is masked is right; so is one that may be composed of
+    /// other fields.
     pub(super) fn shown_id<'a>(&self, id: &'a str) -> Cow<'a, str> {
-        match !self.is_empty() && id.starts_with(HASH_ID) {
+        match !self.is_empty() && !is_plain_id(id) {
             true => Cow::Owned(self.hashed(Field::TraceId, id)),
             false => Cow::Borrowed(id),
         }
@@ -199,12 +200,21 @@ impl Masks {
     }
 }
 
-/// Fails for a test of the trace id that could be passed by one that is the hash of a record.
+/// Returns whether a trace id is only that: decoders put ids together of other fields with `:`, `@`
+/// and `/` in between, be it an account with its customer or a document with its index, and mark
+/// what is the hash of a record in the same way.
+fn is_plain_id(id: &str) -> bool {
+    !id.starts_with(HASH_ID)
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// Fails for a test of the trace id that could be passed by one that tells of other fields.
 fn check_id(test: &Test) -> Result<()> {
     match test {
-        Test::OneOf(ids) if !ids.iter().any(|id| id.starts_with(HASH_ID)) => Ok(()),
+        Test::OneOf(ids) if ids.iter().all(|id| is_plain_id(id)) => Ok(()),
         _ => {
-            let what = "with masked fields, events are found by the ids that producers gave them";
+            let what = "with masked fields, events are found by ids that are whole, and that only \
+                        letters, digits, - _ and . are in";
             Err(Error::new(ErrorKind::Forbidden, what).with_parameter("trace_id"))
         }
     }
@@ -242,6 +252,29 @@ mod tests {
         event.amount = Some(Amount::parse("3.50").expect("an amount"));
         event.original = "{\"ip\":\"192.168.10.24\"}".into();
         event
+    }
+
+    #[test]
+    fn an_id_that_tells_of_other_fields_is_hashed_and_not_asked_for() {
+        let masks = masks(&[("resource_id", Mask::Hide)]).expect("masks");
+        for (id, is_plain) in [
+            ("adjust:T1:c7:BEADJUST", false),
+            ("7@/tenants/c7/orders", false),
+            ("app/7", false),
+            ("sha256:00ff", false),
+            ("zhang 7", false),
+            ("f81d4fae-7dec-11d0-a765-00a0c91e6bf6", true),
+            ("order_7.1", true),
+        ] {
+            let mut event = event();
+            event.set(Field::TraceId, id);
+            masks.apply(&mut event);
+            assert_eq!(event.trace_id() == id, is_plain, "{id}");
+            assert_eq!(event.trace_id().starts_with("hash:"), !is_plain, "{id}");
+            let pairs = [("trace_id".to_owned(), id.to_owned())];
+            let filter = parse_filter(&pairs, &[], Timestamp::from_millis(0)).expect("a filter");
+            assert_eq!(masks.check(&filter).is_ok(), is_plain, "{id}");
+        }
     }
 
     #[test]

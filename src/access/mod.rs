@@ -53,4 +53,6 @@ pub use signature::{
     SignatureRefusal, body_hash, is_signature,
 };
 pub use tenant::{SYSTEM_TENANT, TENANTS_MAX, check_producer, check_tenant};
-pub use token::{ApiToken, TOKEN_PREFIX, TokenHash, is_generated, token_hash, without_secrets};
+pub use token::{
+    ApiToken, DAY_TOKEN_PREFIX, TOKEN_PREFIX, TokenHash, is_generated, token_hash, without_secrets,
+};

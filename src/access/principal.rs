@@ -139,12 +139,18 @@ impl Principal {
         let tenants = Tenants::parse(&names).map_err(|error| error.with_parameter("tenants"))?;
         let rows = self.visible_rows()?;
         let masks = Masks::of(&self.masks, &self.name, key)?;
-        if permissions.contains(&Permission::Ingest) && !masks.is_empty() {
-            return Err(Error::parameter(
-                "masks",
-                "who delivers records could compare guesses with what is masked: take two \
-                principals",
-            ));
+        if permissions.contains(&Permission::Ingest) {
+            let hidden = [
+                ("masks", !masks.is_empty()),
+                ("rows", !self.rows.is_empty()),
+                ("from", self.from.is_some()),
+                ("to", self.to.is_some()),
+            ];
+            if let Some((name, _)) = hidden.iter().find(|(_, is_set)| *is_set) {
+                let what = "is of who asks: who delivers records as well could compare guesses \
+                            with what is hidden, so take two principals";
+                return Err(Error::parameter(*name, what));
+            }
         }
         let writes = permissions.contains(&Permission::ManageTenant);
         if writes && (rows.is_some() || !masks.is_empty()) {

@@ -19,6 +19,8 @@ use std::fmt;
 
 /// How every token begins.
 pub const TOKEN_PREFIX: &str = "annals_";
+/// How every token of a day begins, which clients of Huawei Cloud get for another credential.
+pub const DAY_TOKEN_PREFIX: &str = "annals-subject-";
 /// The length of an id and of a secret, in characters.
 const ID_LETTERS: usize = 12;
 const SECRET_LETTERS: usize = 43;
@@ -109,6 +111,27 @@ pub(super) fn is_mistyped(text: &str) -> bool {
 /// Returns a text with `…` in place of the secrets of tokens in it: whoever puts a token into an
 /// address or a search shows it to the server, and to nobody who reads what was asked.
 pub fn without_secrets(text: &str) -> Cow<'_, str> {
+    match without_day_tokens(text) {
+        Cow::Borrowed(text) => without_api_tokens(text),
+        Cow::Owned(text) => Cow::Owned(without_api_tokens(&text).into_owned()),
+    }
+}
+
+/// Returns a text without the digits of tokens of a day.
+fn without_day_tokens(text: &str) -> Cow<'_, str> {
+    if !text.contains(DAY_TOKEN_PREFIX) {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split(DAY_TOKEN_PREFIX);
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|letter: char| letter.is_ascii_hexdigit());
+        clean = clean + DAY_TOKEN_PREFIX + if rest.len() < part.len() { "…" } else { "" } + rest;
+    }
+    Cow::Owned(clean)
+}
+
+fn without_api_tokens(text: &str) -> Cow<'_, str> {
     let mut parts = text.split(TOKEN_PREFIX);
     let mut clean = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -130,7 +153,7 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
 /// Returns whether a text begins as the tokens that this program makes. Nobody guesses those, and
 /// one with a wrong checksum is not even looked up.
 pub fn is_generated(text: &str) -> bool {
-    text.starts_with(TOKEN_PREFIX)
+    text.starts_with(TOKEN_PREFIX) || text.starts_with(DAY_TOKEN_PREFIX)
 }
 
 #[cfg(test)]
@@ -234,6 +257,9 @@ mod tests {
             assert!(shown.contains(token.id()) && !shown.contains(secret), "{shown}");
         }
         assert!(shown.starts_with("a=annals_") && shown.ends_with("%20annals_x_y"), "{shown}");
+        let shown = without_secrets("text=annals-subject-0aF9&b=annals-subject-").into_owned();
+        assert_eq!(shown, "text=annals-subject-…&b=annals-subject-");
+        assert!(is_generated("annals-subject-00") && !is_generated("annals"));
         for plain in ["", "annals_", "tenant=_annals_&x", "annals_k3v9x0q2m1b中_x"] {
             assert_eq!(without_secrets(plain), plain);
         }

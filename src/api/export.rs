@@ -10,6 +10,7 @@ use super::App;
 use super::error::ApiError;
 use super::limits::AskingPlace;
 use super::params::read_json_pairs;
+use super::trail::WrittenRows;
 use crate::access::Caller;
 use crate::calls::{Export, Pairs};
 use crate::engine::Engine;
@@ -27,6 +28,7 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
@@ -83,6 +85,8 @@ async fn respond(
     let engine = app.engine.clone();
     let budget = QueryBudget::new(Limits::heavy(None));
     let stop = budget.stop_on_drop();
+    let written = WrittenRows::default();
+    let counted = written.clone();
     tokio::task::spawn_blocking(move || {
         let out = Pieces {
             sender: sender.clone(),
@@ -91,10 +95,11 @@ async fn respond(
             engine: Arc::clone(&engine),
             caller,
         };
-        run(&engine, (&budget, &place), export, out);
+        run(&engine, (&budget, &place, &counted), export, out);
         drop((permit, place));
     });
     let mut response = Body::new(StreamBody::new(stream(receiver, stop))).into_response();
+    response.extensions_mut().insert(written);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
     headers.insert(
@@ -134,14 +139,17 @@ fn file_name(pairs: &Pairs, form: ExportFormat) -> String {
 /// Runs an export into a channel, on a blocking thread, no faster than its caller may read.
 fn run(
     engine: &Engine,
-    (budget, place): (&QueryBudget, &AskingPlace),
+    (budget, place, written): (&QueryBudget, &AskingPlace, &WrittenRows),
     export: Export,
     out: Pieces,
 ) {
     let sender = out.sender.clone();
     let (caller, mut before) = (out.caller.clone(), 0);
     let is_wanted = || !budget.is_stopped() && engine.check_current(&caller).is_ok();
-    let paced = |rows| place.pace(rows - std::mem::replace(&mut before, rows), is_wanted);
+    let paced = |rows| {
+        written.0.store(rows, Ordering::Relaxed);
+        place.pace(rows - std::mem::replace(&mut before, rows), is_wanted)
+    };
     let done = export.write(engine, budget, out, paced).and_then(|(mut out, rows)| {
         out.flush().context(ErrorKind::Unavailable, || "the client is gone".to_owned())?;
         Ok(rows)

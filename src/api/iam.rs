@@ -8,7 +8,7 @@ use super::error::{limit_of, retry_later, status_of};
 use super::limits::LimitReached;
 use super::peer::Peer;
 use super::refusal::Refusal;
-use crate::access::{Caller, Permission, Role, SigningSecret};
+use crate::access::{Caller, Permission, Role, SigningSecret, TOKEN_PREFIX};
 use crate::calls::Pairs;
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
@@ -126,7 +126,8 @@ async fn give_token(
     let now = app.engine.clock().now();
     let address = peer.map(|Extension(peer)| peer.network());
     let password = wish.auth.identity.password.as_ref();
-    let shown = password.map_or("", |password| password.user.password.as_str());
+    // What an access key signs is guessed by nobody.
+    let shown = password.map_or(TOKEN_PREFIX, |password| password.user.password.as_str());
     app.limits.check_failures(address, shown).map_err(LimitReached::into_error)?;
     let found = shown_by(&app, &wish.auth.identity, now);
     if found.as_ref().is_err_and(|error| error.0 == StatusCode::UNAUTHORIZED) {
@@ -134,7 +135,10 @@ async fn give_token(
     }
     let (caller, method) = found?;
     let project = wish.auth.scope.project.and_then(|project| project.id.or(project.name));
-    let is_own = |project: &String| caller.deliverable().is_none_or(|own| own.contains(project));
+    let is_own = |project: &String| {
+        caller.deliverable().is_none_or(|own| own.contains(project))
+            || (caller.may(Permission::Read) && caller.scope(&[project]).is_ok())
+    };
     if !project.as_ref().is_none_or(is_own) {
         let what = "the project in the scope is not one of your tenants".to_owned();
         return Err(IamError(StatusCode::FORBIDDEN, what, None));

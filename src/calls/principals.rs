@@ -19,6 +19,8 @@ const OVERLAP: &str = "24h";
 const NO_OVERLAP: &str = "0s";
 /// The value of `expires_in` for a token that does not expire.
 const NEVER: &str = "never";
+/// The last moment of the year 9999, in milliseconds.
+const LATEST_MS: i64 = 253_402_300_799_999;
 /// The most characters of a note.
 const NOTE_LETTERS_MAX: usize = 200;
 
@@ -227,7 +229,16 @@ fn expiry(expires_in: &str, now: Timestamp) -> Result<Option<String>> {
     let length = parse_duration(expires_in).filter(|length| *length > 0).ok_or_else(|| {
         Error::parameter("expires_in", format!("is a time such as 90d or 12h, or {NEVER}"))
     })?;
-    Ok(Some(Timestamp::from_millis(now.millis().saturating_add(length)).to_string()))
+    moment_after(now, length, "expires_in").map(|end| Some(end.to_string()))
+}
+
+/// Returns the moment so many milliseconds from now, which must be one that can be written.
+fn moment_after(now: Timestamp, length: i64, parameter: &'static str) -> Result<Timestamp> {
+    let end = now.millis().saturating_add(length);
+    if end > LATEST_MS {
+        return Err(Error::parameter(parameter, "ends after the year 9999"));
+    }
+    Ok(Timestamp::from_millis(end))
 }
 
 fn create_token(engine: &Engine, caller: &Caller, name: &str, wanted: WantedToken) -> Result<Json> {
@@ -259,7 +270,7 @@ fn rotate_token(
             Error::parameter("overlap", format!("is a time such as 24h or 15m, or {NO_OVERLAP}"))
         })?,
     };
-    let until = Timestamp::from_millis(now.millis().saturating_add(overlap));
+    let until = moment_after(now, overlap, "overlap")?;
     let chosen = wanted.expires_in.as_deref().map(|text| expiry(text, now)).transpose()?;
     let token = ApiToken::new()?;
     let record = engine.rotate_token(caller, (name, id), &token, until, |old| {

@@ -186,7 +186,7 @@ impl Engine {
             let own = views.all().filter(|view| view.principal.as_deref().is_some_and(is_own));
             Ok(removed.chain(own.map(View::left_behind)).collect())
         })?;
-        self.remove_first_token();
+        self.remove_first_token(None);
         Ok(())
     }
 
@@ -250,6 +250,7 @@ impl Engine {
                 put(RecordKind::Token, token.id(), json!(record), Some(hash.to_vec())),
             ])
         })?;
+        self.remove_first_token(Some(id));
         Ok(record)
     }
 
@@ -274,19 +275,25 @@ impl Engine {
             own.ok_or_else(no_token)?;
             Ok(vec![remove(RecordKind::Token, id)])
         })?;
-        self.remove_first_token();
+        self.remove_first_token(None);
         Ok(())
     }
 
-    /// Removes the file with the first administrator's token, if the token is none any more.
-    fn remove_first_token(&self) {
+    /// Removes the file with the first administrator's token, if the token is none any more, or the
+    /// one with this id, which another has taken the place of.
+    fn remove_first_token(&self, rotated: Option<&str>) {
         let store = self.shared.data.store();
         let Ok(text) = store.read(paths::FIRST_TOKEN_FILE) else { return };
         let text = String::from_utf8_lossy(&text);
-        let known = self.directory().by_token(text.trim(), self.shared.clock.now()).map(|_| ());
-        if matches!(known, Err(TokenRefusal::Unknown | TokenRefusal::Mistyped))
-            && let Err(error) = store.remove(paths::FIRST_TOKEN_FILE)
-        {
+        let directory = self.directory();
+        let is_over = match directory.by_token(text.trim(), self.shared.clock.now()) {
+            Ok((_, id)) => rotated == Some(id),
+            Err(refusal) => {
+                matches!(refusal, TokenRefusal::Unknown | TokenRefusal::Mistyped)
+                    || rotated.is_some_and(|id| text.trim().split('_').nth(1) == Some(id))
+            }
+        };
+        if is_over && let Err(error) = store.remove(paths::FIRST_TOKEN_FILE) {
             tracing::warn!(%error, "the file of a token that is none any more is left behind");
         }
     }

@@ -21,8 +21,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const COUNTED_MS: i64 = 50_000;
 /// The most calls that are counted at a time; what comes beyond is recorded one by one.
 const COUNTED_MAX: usize = 10_000;
-/// The most calls of callers that nobody knows that are told apart at a time.
-const STRANGERS_MAX: usize = 300;
+/// The most refused calls of one caller, and calls of callers that nobody knows, that are told
+/// apart at a time: whoever asks nonsense must not fill the store with the record of it.
+const REFUSED_MAX: usize = 300;
 /// The most records that are written at a time.
 const WRITTEN_MAX: usize = 500;
 
@@ -85,8 +86,8 @@ pub(in crate::engine) struct Trail {
 #[derive(Debug, Default)]
 struct Counting {
     calls: HashMap<CallKey, CountedCall>,
-    /// How many of them are of callers that nobody knows.
-    strangers: usize,
+    /// How many of them were refused, by the name of the caller.
+    refused: HashMap<String, usize>,
     /// Those that are no longer counted, and whose answers are still being made.
     sending: HashMap<u64, CountedCall>,
     /// Those that are over, and whose end is not recorded yet.
@@ -105,8 +106,9 @@ struct CountedCall {
     status: u16,
     count: u64,
     cost: CallCost,
-    /// How many of its answers are still being made.
+    /// How many of its answers are still being made, and how many broke off.
     sending: u32,
+    broken_off: u32,
     /// How often the log had failed when it was recorded.
     failures: u64,
 }
@@ -155,6 +157,9 @@ impl CountedCall {
         if self.sending > 0 {
             details["unfinished"] = self.sending.into();
         }
+        if self.broken_off > 0 {
+            details["broken_off"] = self.broken_off.into();
+        }
         self.cost.put_into(&mut details);
         self.record("done", details)
     }
@@ -175,7 +180,29 @@ impl CountedCall {
     }
 }
 
+/// Returns under which name a call counts among those that were refused, if it does. All calls of
+/// callers that nobody knows do.
+fn refused_of(actor: &Actor, status: u16) -> Option<&str> {
+    (actor.is_unknown() || status >= 400).then_some(actor.name.as_str())
+}
+
 impl Counting {
+    /// Returns how many refused calls of a caller are being counted.
+    fn refused(&self, name: &str) -> usize {
+        self.refused.get(name).copied().unwrap_or_default()
+    }
+
+    /// Notes that a call is no longer counted.
+    fn forget(&mut self, call: &CountedCall) {
+        let Some(name) = refused_of(&call.actor, call.status) else { return };
+        if let Some(count) = self.refused.get_mut(name) {
+            *count -= 1;
+            if *count == 0 {
+                self.refused.remove(name);
+            }
+        }
+    }
+
     /// Ends the counting of a call: its end is recorded once its answers are made.
     fn retire(&mut self, call: CountedCall) {
         if call.sending > 0 && self.sending.len() < COUNTED_MAX {
@@ -223,10 +250,12 @@ impl Trail {
         if counting.calls.len() >= COUNTED_MAX && !counting.calls.contains_key(&key) {
             return counting.retire(call);
         }
-        counting.strangers += usize::from(call.actor.is_unknown());
+        if let Some(name) = refused_of(&call.actor, call.status) {
+            *counting.refused.entry(name.to_owned()).or_default() += 1;
+        }
         if let Some(before) = counting.calls.insert(key, call) {
             // Another one was recorded at the same time, or the sweep is late.
-            counting.strangers -= usize::from(before.actor.is_unknown());
+            counting.forget(&before);
             counting.retire(before);
         }
     }
@@ -238,7 +267,7 @@ impl Trail {
         let over: Vec<CountedCall> =
             counting.calls.extract_if(|_, call| is_over(call)).map(|(_, call)| call).collect();
         for call in over {
-            counting.strangers -= usize::from(call.actor.is_unknown());
+            counting.forget(&call);
             counting.retire(call);
         }
         let Counting { sending, ended, .. } = &mut *counting;
@@ -248,14 +277,21 @@ impl Trail {
         ended.drain(..most).collect()
     }
 
-    /// Returns what is recorded of a call: of callers that nobody knows, whoever they say to be,
-    /// only so many are told apart, so that they cannot fill the store.
+    /// Returns what is recorded of a call: of those that are refused to one caller, and of callers
+    /// that nobody knows, whoever they say to be, only so many are told apart, so that they cannot
+    /// fill the store. The name of a caller is never lost.
     fn generalized(&self, call: RecordedCall) -> RecordedCall {
-        if !call.actor.is_unknown() || self.lock().strangers < STRANGERS_MAX {
+        let is_told = refused_of(&call.actor, call.status)
+            .is_none_or(|name| self.lock().refused(name) < REFUSED_MAX);
+        if is_told {
             return call;
         }
+        let actor = match call.actor.is_unknown() {
+            true => Actor::unknown(None),
+            false => Actor { source_ip: None, ..call.actor },
+        };
         RecordedCall {
-            actor: Actor::unknown(None),
+            actor,
             call: "any".to_owned(),
             details: json!({ "reason": "there are too many to be told apart" }),
             ..call
@@ -304,6 +340,7 @@ impl Engine {
             count: 1,
             cost,
             sending: u32::from(!is_made),
+            broken_off: 0,
             failures,
         };
         let promise = match safety {
@@ -317,14 +354,15 @@ impl Engine {
     }
 
     /// Notes that an answer that was still being made when it was recorded is made, or was given
-    /// up, and what it gave.
-    pub fn answer_made(&self, handle: &CallHandle, cost: CallCost) {
+    /// up, what it gave, and whether that was the whole of it.
+    pub fn answer_made(&self, handle: &CallHandle, cost: CallCost, is_whole: bool) {
         let mut counting = self.shared.trail.lock();
         let Counting { calls, sending, .. } = &mut *counting;
         let counted = calls.get_mut(&handle.key).filter(|call| call.number == handle.number);
         if let Some(counted) = counted.or_else(|| sending.get_mut(&handle.number)) {
             counted.cost.add(cost);
             counted.sending = counted.sending.saturating_sub(1);
+            counted.broken_off += u32::from(!is_whole);
         }
     }
 
@@ -405,6 +443,7 @@ mod tests {
             count: 1,
             cost: CallCost { rows: 1, bytes: 2, millis: 3 },
             sending: 0,
+            broken_off: 0,
             failures: 0,
         }
     }
@@ -465,7 +504,7 @@ mod tests {
     #[test]
     fn callers_that_nobody_knows_fill_nothing() {
         let trail = Trail::default();
-        for number in 0..10 * STRANGERS_MAX as u64 {
+        for number in 0..10 * REFUSED_MAX as u64 {
             let actor = Actor::unknown(Some([10, 0, (number >> 8) as u8, number as u8].into()));
             let stranger = RecordedCall { actor, ..call(&number.to_string()) };
             let told = trail.generalized(stranger);
@@ -474,8 +513,38 @@ mod tests {
                 trail.begin(told.key(), CountedCall { actor: told.actor, ..counted(number) });
             }
         }
-        assert_eq!(trail.lock().calls.len(), STRANGERS_MAX + 1);
+        assert_eq!(trail.lock().calls.len(), REFUSED_MAX + 1);
         while !trail.take(None).is_empty() {}
-        assert_eq!(trail.lock().strangers, 0);
+        assert!(trail.lock().refused.is_empty());
+    }
+
+    #[test]
+    fn nonsense_that_a_caller_asks_fills_nothing_and_its_name_and_answers_stay() {
+        let trail = Trail::default();
+        let ask = |name: &str, status: u16, number: usize| {
+            let actor = Actor { name: name.to_owned(), source_ip: None };
+            let told = trail.generalized(RecordedCall {
+                actor,
+                status,
+                ..call(&format!("{name}{number}"))
+            });
+            if trail.count(&told.key(), (COST, true), NOW, 0).is_none() {
+                let counted = CountedCall { actor: told.actor.clone(), status, ..counted(1) };
+                trail.begin(told.key(), counted);
+            }
+            told.actor.name
+        };
+        for number in 0..2 * REFUSED_MAX {
+            assert_eq!(ask("li", 400, number), "li");
+        }
+        assert_eq!(trail.lock().calls.len(), REFUSED_MAX + 1);
+        // What is answered is told apart, and so is what others are refused.
+        for number in 0..10 {
+            ask("li", 200, number);
+            ask("wang", 400, number);
+        }
+        assert_eq!(trail.lock().calls.len(), REFUSED_MAX + 21);
+        while !trail.take(None).is_empty() {}
+        assert!(trail.lock().refused.is_empty());
     }
 }

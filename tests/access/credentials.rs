@@ -1,7 +1,8 @@
 //! Credentials: the forms in which a token is accepted, and the many in which it is not.
 
 use super::server::Guarded;
-use annals::engine::Settings;
+use annals::engine::{AtFailpoint, Failpoint, Settings};
+use annals::error::Error;
 use annals::event::Timestamp;
 use axum::body::Body;
 use axum::http::Request;
@@ -9,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn reader(name: &str) -> serde_json::Value {
     json!({ "name": name, "roles": ["reader"], "tenants": ["t"] })
@@ -250,9 +253,12 @@ fn a_token_takes_the_place_of_another_which_is_accepted_for_a_while() {
         let path = format!("/api/v1/principals/li/tokens/{id}/rotate");
         server.call(Some(&administrator), "POST", &path, body.to_owned())
     };
-    for (body, named) in
-        [(r#"{"overlap":"soon"}"#, "overlap"), (r#"{"expires_in":"0d"}"#, "expires_in")]
-    {
+    for (body, named) in [
+        (r#"{"overlap":"soon"}"#, "overlap"),
+        (r#"{"overlap":"9000y"}"#, "overlap"),
+        (r#"{"expires_in":"0d"}"#, "expires_in"),
+        (r#"{"expires_in":"9000y"}"#, "expires_in"),
+    ] {
         let refused = rotate(&id(&old), body);
         assert_eq!((refused.status.as_u16(), &refused.json()["parameter"]), (400, &named.into()));
     }
@@ -293,6 +299,42 @@ fn a_token_takes_the_place_of_another_which_is_accepted_for_a_while() {
         [&old, &new, &last, &first].map(|token| accepted(&server, token)),
         [401, 401, 200, 200]
     );
+}
+
+#[test]
+fn a_rotation_that_fails_half_way_leaves_the_token_as_it_was() {
+    for step in [Failpoint::AdminRecorded, Failpoint::AdminWritten] {
+        for dies in [false, true] {
+            let mut server = Guarded::new();
+            let armed = Arc::new(AtomicBool::new(false));
+            let at = Arc::clone(&armed);
+            let at_failpoint = AtFailpoint::new(move |reached| {
+                match reached == step && at.swap(false, Ordering::SeqCst) {
+                    true => Err(Error::internal("the step fails, as the test wants it")),
+                    false => Ok(()),
+                }
+            });
+            server.reopen(Settings { at_failpoint, compact: false, ..Settings::default() });
+            let administrator = json!({ "name": "root", "roles": ["security_administrator"],
+                "tenants": [] });
+            let administrator = server.principal(&administrator);
+            let token = server.principal(&reader("li"));
+            let id = token.split('_').nth(1).expect("an id");
+            armed.store(true, Ordering::SeqCst);
+            let path = format!("/api/v1/principals/li/tokens/{id}/rotate");
+            let failed = server.call(Some(&administrator), "POST", &path, "");
+            assert_eq!(failed.status, 500, "{}", failed.text());
+            if dies {
+                server.reopen(Settings::default());
+            }
+            // Whatever else changes makes what was recorded, too.
+            server.principal(&reader("wang"));
+            for token in [&token, &administrator] {
+                let answer = server.get(token, "/api/v1/me");
+                assert_eq!(answer.status, 200, "{step:?}, {dies}: {}", answer.text());
+            }
+        }
+    }
 }
 
 #[test]

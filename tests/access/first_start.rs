@@ -1,7 +1,7 @@
 //! The first start, as a newcomer makes it with the real binary: a store, its administrator, access
 //! for others, and a server that asks who calls.
 
-use crate::support::process::{Server, annals, annals_with_input};
+use crate::support::process::{Server, annals, annals_with, annals_with_input};
 use serde_json::{Value as Json, json};
 use std::path::Path;
 
@@ -142,4 +142,43 @@ fn a_store_that_is_made_when_it_is_served_has_an_administrator() {
         annals(&["token", "revoke", "admin", &id(token), "--data", &place]).ok();
         assert_eq!(data.join("first-admin-token").exists(), is_there);
     }
+}
+
+#[test]
+fn the_first_token_is_in_no_log_and_no_backup_and_its_file_goes_when_it_is_rotated() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let (data, copy) = (folder.path().join("store"), folder.path().join("copy"));
+    let server = Server::start_guarded(&data);
+    let token = std::fs::read_to_string(data.join("first-admin-token")).expect("the token");
+    let token = token.trim();
+    let said = server.stop();
+    assert!(!said.contains(token), "{said}");
+    let (place, target) = (data.to_string_lossy(), copy.to_string_lossy());
+    annals(&["backup", "--data", &place, "--to", &target]).ok();
+    assert!(copy.join("annals.json").exists() && !copy.join("first-admin-token").exists());
+    let id = token.split('_').nth(1).expect("an id");
+    let rotate = ["token", "rotate", "admin", id, "--data", &place, "--overlap", "1h"];
+    let made = annals(&rotate);
+    assert!(made.err.contains("is accepted until"), "{}", made.err);
+    let new = last(&made.ok());
+    assert!(new.starts_with("annals_") && new != token, "{new}");
+    assert!(!data.join("first-admin-token").exists());
+    let server = Server::start_guarded(&data);
+    for token in [token, &new] {
+        annals(&["principal", "list", "--url", &server.url, "--token", token]).ok();
+    }
+}
+
+#[test]
+fn the_first_administrators_token_may_be_in_the_environment() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let data = folder.path().join("store");
+    let place = data.to_string_lossy();
+    let chosen = "chosen-by-whoever-installs-it";
+    annals_with("ANNALS_ADMIN_TOKEN", "too-short", &["init", "--data", &place]).refused(1, &["24"]);
+    let made = annals_with("ANNALS_ADMIN_TOKEN", chosen, &["init", "--data", &place]);
+    assert!(!made.err.contains(chosen), "{}", made.err);
+    assert!(!made.ok().contains(chosen) && !data.join("first-admin-token").exists());
+    let server = Server::start_guarded(&data);
+    annals(&["principal", "list", "--url", &server.url, "--token", chosen]).ok();
 }

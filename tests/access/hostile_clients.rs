@@ -377,6 +377,8 @@ fn hostile_text_is_one_line_in_every_output() {
     }
     let log = attacked.server.stop();
     assert!(is_plain(&log), "{log:?}");
+    let forged = |line: &str| line.trim_start().starts_with("{\"event\":\"fake\"");
+    assert!(!log.lines().any(forged), "{log:?}");
 }
 
 /// Whether any file below a folder has a text.

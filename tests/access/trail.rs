@@ -11,12 +11,14 @@ use annals::error::Error;
 use annals::event::{Event, Timestamp};
 use axum::body::Body;
 use axum::http::Request;
+use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tower::ServiceExt;
 
 /// How each route is recorded, as a reviewer reads it.
 const EXPECTED: &str = "tests/access/trail.txt";
@@ -31,6 +33,12 @@ fn server(credentials: bool) -> Guarded {
 fn trail(server: &Guarded) -> Vec<Json> {
     let (engine, runtime) = (server.store.engine(), &server.store.runtime);
     runtime.block_on(engine.record_event("mark", json!({}))).expect("a record");
+    synced(server)
+}
+
+/// The same, of those that are on the disk now.
+fn synced(server: &Guarded) -> Vec<Json> {
+    let engine = server.store.engine();
     let snapshot = engine.snapshot();
     let scope = Scope::of_operator(&[SYSTEM_TENANT]).expect("a scope");
     let reader = engine.reader(&snapshot, None);
@@ -188,6 +196,9 @@ fn exports_sign_ins_refusals_and_other_reads_are_recorded() {
             (&json!("li"), &json!("GET /api/v1/principals"), &json!(403)),
         ]
     );
+    let id = token.split('_').nth(1).expect("an id");
+    assert_eq!(refused[1]["details"]["token"], id, "with which credential, and where");
+    assert_eq!(refused[1]["details"]["asked"]["path"], "/api/v1/principals");
     let asked = named(&server, "askQuestion").pop().expect("a record");
     assert_eq!((&asked["details"]["status"], &asked["level"]), (&json!(403), &json!("warning")));
     for _ in 0..50 {
@@ -215,6 +226,73 @@ fn exports_sign_ins_refusals_and_other_reads_are_recorded() {
         sign_ins.iter().map(|record| (&record["operator"], &record["details"]["status"])).collect();
     assert_eq!(told, [(&json!("li"), &json!(200)), (&json!("unknown"), &json!(401))]);
     assert!(!json!(sign_ins).to_string().contains("annals_wrong"));
+}
+
+#[test]
+fn an_export_that_breaks_off_is_recorded_with_what_it_had_given() {
+    let server = server(true);
+    ingest(&server, 20_000);
+    let token = server.principal(&json!({ "name": "li", "roles": ["auditor"], "tenants": ["t"] }));
+    let request = Request::get("/api/v1/events.ndjson")
+        .header("host", "localhost")
+        .header("authorization", format!("Bearer {token}"))
+        .body(Body::empty())
+        .expect("a request");
+    server.store.runtime.block_on(async {
+        let answer = server.router.clone().oneshot(request).await.expect("an answer");
+        let mut body = answer.into_body();
+        let first = body.frame().await.expect("a piece").expect("a piece");
+        assert!(first.is_data());
+    });
+    server.store.runtime.block_on(server.store.engine().record_ends(true)).expect("ends");
+    let done = named(&server, "exportEvents").pop().expect("its end");
+    let details = &done["details"];
+    assert_eq!((&done["code"], &details["broken_off"]), (&json!("done"), &json!(1)), "{done}");
+    assert!(details["rows"].as_u64() > Some(0) && details["bytes"].as_u64() > Some(0), "{done}");
+    // A whole one has not broken off.
+    server.get(&token, "/api/v1/events.csv");
+    server.store.runtime.block_on(server.store.engine().record_ends(true)).expect("ends");
+    let done = named(&server, "exportEvents").pop().expect("its end");
+    let details = &done["details"];
+    assert_eq!((&details["broken_off"], &details["rows"]), (&Json::Null, &json!(20_000)), "{done}");
+}
+
+#[test]
+fn what_must_be_is_on_the_disk_when_the_answer_leaves_and_questions_are_soon_after() {
+    let server = server(true);
+    ingest(&server, 3);
+    let token = server.principal(&json!({ "name": "li", "roles": ["auditor"], "tenants": ["t"] }));
+    let login = |token: &str| {
+        let request = Request::post("/auth/login")
+            .header("host", "localhost")
+            .header("origin", "http://localhost")
+            .header("content-type", "application/json");
+        let body = json!({ "token": token }).to_string();
+        server.send(request.body(Body::from(body)).expect("a request"));
+    };
+    type Call<'a> = &'a dyn Fn();
+    let calls: [(&str, Call<'_>); 6] = [
+        ("exportEvents", &|| drop(server.get(&token, "/api/v1/events.csv"))),
+        ("readQuarantine", &|| drop(server.get(&token, "/api/v1/quarantine"))),
+        ("signIn", &|| login(&token)),
+        ("signIn", &|| login("annals_wrong")),
+        ("refuseCall", &|| drop(server.get("annals_made_up", "/api/v1/count"))),
+        ("refuseCall", &|| drop(server.get(&token, "/api/v1/principals"))),
+    ];
+    let count =
+        |name: &str| synced(&server).iter().filter(|record| record["event_name"] == name).count();
+    for (at, (name, call)) in calls.iter().enumerate() {
+        let before = count(name);
+        call();
+        assert_eq!(count(name), before + 1, "{at}: {name} is not on the disk");
+    }
+    // A question is written, and the disk has it without anybody asking for that.
+    server.json(&token, "/api/v1/count");
+    let began = std::time::Instant::now();
+    while count("askQuestion") == 0 {
+        assert!(began.elapsed().as_secs() < 30, "the question is not on the disk");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
 #[test]
@@ -364,6 +442,16 @@ fn a_kill_loses_no_question_that_was_answered() {
     .ok();
     for query in &asked {
         assert!(trail.contains(&format!("{query}\\\"")), "{query} was answered, and not recorded");
+    }
+    for line in trail.lines() {
+        let record: Json = serde_json::from_str(line).expect("a record");
+        let record: Json = match record["original"].as_str() {
+            Some(original) => serde_json::from_str(original).expect("a record"),
+            None => record,
+        };
+        let details = &record["details"];
+        assert_eq!(record["source_ip"], "127.0.0.1", "{record}");
+        assert!(details["bytes"].as_u64() > Some(0) && details["millis"].is_u64(), "{record}");
     }
     let starts =
         annals(&["count", "--data", &data, "--tenant", "_annals", "--event-name", "startServer"]);

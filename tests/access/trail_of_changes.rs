@@ -169,7 +169,6 @@ const UNRECORDED: &[&str] = &[
     "GET /api/v1/me",
     "GET /api/v1/fields",
     "GET /v3/auth/domains",
-    "GET /v3/projects",
 ];
 
 #[test]

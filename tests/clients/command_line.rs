@@ -2,6 +2,7 @@
 //! server.
 
 use crate::support::process::{Server, annals, annals_with_input, binary};
+use crate::support::python::skipped;
 use annals::clock::{Clock, SystemClock};
 use annals::event::{DAY_MS, Timestamp};
 use serde_json::{Value as Json, json};
@@ -408,6 +409,43 @@ fn a_demo_that_is_asked_to_stop_leaves_nothing() {
         assert_eq!(left(), 0, "{signal} {events}: {rest:?}");
         assert_eq!(status.code(), Some(if line.is_some() { 0 } else { 1 }), "{signal}: {rest:?}");
     }
+}
+
+#[test]
+fn the_link_of_a_demo_signs_in() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let mut demo = Command::new(binary())
+        .args(["demo", "--events", "2000", "--listen", "127.0.0.1:0"])
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut said = BufReader::new(demo.stderr.take().expect("a pipe")).lines();
+    let mut lines: Vec<String> = Vec::new();
+    for line in said.by_ref().map_while(Result::ok) {
+        let is_over = line.contains("ANNALS_TOKEN=");
+        lines.push(line);
+        if is_over {
+            break;
+        }
+    }
+    let link = lines.iter().find(|line| line.contains("#token="));
+    let Some(link) = link else {
+        let _ = (demo.kill(), demo.wait());
+        assert!(lines.iter().any(|line| line.contains("no screen")), "{lines:?}");
+        return skipped("the binary has no page");
+    };
+    let link = &link[link.find("http://").expect("an address")..];
+    let (page, token) = link.split_once("#token=").expect("a token");
+    let (url, tenant) = page.split_once("/?tenant=").expect("a tenant");
+    let token = token.trim();
+    let count = ["count", "--url", url, "--tenant", tenant, "--token", token];
+    assert!(annals(&count).ok().contains("\"count\""));
+    annals(&count[..5]).refused(1, &["credential"]);
+    drop(said);
+    demo.kill().expect("it ends");
+    demo.wait().expect("it ends");
 }
 
 #[test]

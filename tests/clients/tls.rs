@@ -1,7 +1,7 @@
 //! Annals on a network: HTTPS, certificates of clients, proxies, and which addresses are served.
 
 use crate::support::pki::{Identity, Secured, TestAuthority};
-use crate::support::process::{Ran, Server, annals, binary};
+use crate::support::process::{Server, annals, annals_with, binary};
 use crate::support::python::skipped;
 use crate::support::store::TestStore;
 use annals::access::{ApiToken, Caller, Principal, Role, TokenRecord};
@@ -376,22 +376,6 @@ fn curl(words: &[&str]) -> Option<(i32, String)> {
     };
     let said = [output.stdout, output.stderr].concat();
     Some((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned()))
-}
-
-fn annals_with(variable: &str, value: &str, words: &[&str]) -> Ran {
-    let output = Command::new(binary())
-        .args(words)
-        .env_remove("ANNALS_DATA")
-        .env_remove("ANNALS_URL")
-        .env(variable, value)
-        .output()
-        .expect("the binary ends");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        out: text(&output.stdout),
-        err: text(&output.stderr),
-    }
 }
 
 #[test]

@@ -74,6 +74,23 @@ impl Ran {
     }
 }
 
+/// Runs the binary with a variable of the environment.
+pub(crate) fn annals_with(variable: &str, value: &str, words: &[&str]) -> Ran {
+    let output = Command::new(binary())
+        .args(words)
+        .env_remove("ANNALS_DATA")
+        .env_remove("ANNALS_URL")
+        .env(variable, value)
+        .output()
+        .expect("the binary ends");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
+    }
+}
+
 /// A running `annals serve`, killed at the end.
 pub(crate) struct Server {
     child: Child,

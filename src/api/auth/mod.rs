@@ -176,7 +176,8 @@ fn refused_request(app: &App, request: &Request, caller: Option<Caller>) -> Refu
         path: request.uri().path().to_owned(),
         caller,
         address: peer(request).map(|peer| peer.client),
-        has_credential: !matches!(credential::read(headers), Ok(None))
+        has_credential: peer(request).is_some_and(|peer| peer.certificate.is_some())
+            || !matches!(credential::read(headers), Ok(None))
             || session_values(headers, is_tls).next().is_some(),
         is_page: headers.contains_key("sec-fetch-mode"),
     }

@@ -236,6 +236,7 @@ const OF_STORE: &[&str] = &[
     "/api/v1/holds",
     "/api/v1/views",
     "/api/v1/views/{id}",
+    "/v3/projects",
 ];
 
 /// Returns how a call is recorded, if it is recorded by itself.

@@ -4,7 +4,7 @@
 //! They are kept in memory, as hashes: they end with the server at the latest, and with the
 //! credential behind them. A client whose token has ended asks for another one.
 
-use crate::access::{Caller, CallerBasis, Directory};
+use crate::access::{Caller, CallerBasis, DAY_TOKEN_PREFIX, Directory};
 use crate::error::{Error, Result};
 use crate::event::{Timestamp, hex};
 use sha2::{Digest, Sha256};
@@ -17,8 +17,6 @@ const AGE_MS: i64 = 24 * 3_600_000;
 /// The most tokens of the server, and of one principal; the oldest makes room for a new one.
 const TOKENS_MAX: usize = 10_000;
 const OF_PRINCIPAL_MAX: usize = 100;
-/// How they begin, so that no other token is mistaken for one.
-const PREFIX: &str = "annals-subject-";
 
 /// A token that was given.
 #[derive(Debug)]
@@ -53,7 +51,7 @@ impl SubjectTokens {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)
             .map_err(|cause| Error::internal("there are no random numbers").because(cause))?;
-        let text = format!("{PREFIX}{}", hex(&secret));
+        let text = format!("{DAY_TOKEN_PREFIX}{}", hex(&secret));
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|_, token| !token.is_over(now));
         let is_own = |token: &SubjectToken| token.principal == caller.name();
@@ -79,7 +77,7 @@ impl SubjectTokens {
         directory: &Directory,
         now: Timestamp,
     ) -> Option<(Caller, String)> {
-        if !text.starts_with(PREFIX) {
+        if !text.starts_with(DAY_TOKEN_PREFIX) {
             return None;
         }
         let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -185,7 +185,7 @@ fn answer(
 /// Returns the cursor after the event with a trace id; if there are several, after the oldest, so
 /// that paging always makes progress. A marker made by [`placed`] names one of them.
 fn after(reader: SnapshotReader<'_>, scope: &Scope, marker: &str) -> Result<PageCursor> {
-    let key = match reader.oldest(scope, marker)? {
+    let key = match oldest(reader, scope, marker)? {
         Some(key) => key,
         None => place_of(marker).ok_or_else(|| {
             Error::parameter(
@@ -195,6 +195,15 @@ fn after(reader: SnapshotReader<'_>, scope: &Scope, marker: &str) -> Result<Page
         })?,
     };
     Ok(PageCursor { key, backward: false })
+}
+
+/// Returns the oldest event with a trace id. By an id that a caller with masks may not ask for,
+/// such as one that is shown hashed, none is found.
+fn oldest(reader: SnapshotReader<'_>, scope: &Scope, id: &str) -> Result<Option<EventKey>> {
+    match reader.oldest(scope, id) {
+        Err(error) if error.kind() == ErrorKind::Forbidden => Ok(None),
+        found => found,
+    }
 }
 
 /// Returns the marker of an event that shares its id with an older one: the id and the event's
@@ -219,7 +228,7 @@ fn clear_end(reader: SnapshotReader<'_>, scope: &Scope, events: &[Event]) -> Res
         let id = event.trace_id();
         let oldest = match known.get(id) {
             Some(oldest) => *oldest,
-            None => *known.entry(id).or_insert(reader.oldest(scope, id)?),
+            None => *known.entry(id).or_insert(oldest(reader, scope, id)?),
         };
         if oldest == Some(event.key()) {
             return Ok(Some(index + 1));

@@ -85,7 +85,7 @@ pub struct RecordChange {
     pub key: String,
     /// What it says from now on; `None` removes it.
     pub body: Option<Json>,
-    /// Its secret from now on; the one that it had before is not kept.
+    /// Its secret from now on; without one, it keeps the one that it had.
     pub secret: Option<Vec<u8>>,
 }
 

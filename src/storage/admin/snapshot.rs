@@ -108,7 +108,10 @@ impl AdminSnapshot {
                 }
                 continue;
             };
-            let secret = change.secret.clone();
+            // A change that is read from its event has lost the secret, and must not take it away
+            // from the record: who has a token would be locked out.
+            let known = || self.get(change.kind, &change.key).and_then(|old| old.secret.clone());
+            let secret = change.secret.clone().or_else(known);
             let record = AdminRecord { version: self.version, body, secret };
             self.put(change.kind, &change.key, record)?;
         }

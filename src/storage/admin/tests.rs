@@ -283,6 +283,10 @@ enum Step {
     Replace,
 }
 
+fn secret_of(record: &AdminRecord) -> Option<Vec<u8>> {
+    record.secret.clone()
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let kinds = proptest::sample::select(RecordKind::ALL);
     let body = proptest::option::weighted(0.7, (any::<i64>(), "\\PC{0,12}"));
@@ -313,7 +317,8 @@ proptest! {
                         let key = (change.kind.name(), change.key.clone());
                         match change.body.clone() {
                             Some(body) => {
-                                let secret = change.secret.clone();
+                                let before = map.get(&key).and_then(secret_of);
+                                let secret = change.secret.clone().or(before);
                                 map.insert(key, AdminRecord { version, body, secret })
                             }
                             None => map.remove(&key),

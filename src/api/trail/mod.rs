@@ -2,6 +2,8 @@
 //! [`crate::engine::RecordedCall`]. Which route is recorded, and how, the table of
 //! [`permissions`](super::auth) says; refused credentials are recorded where they are refused.
 
+mod bodies;
+
 use super::App;
 use super::auth::{Recorded, changes_something, recorded_as};
 use super::error::FailureReason;
@@ -12,25 +14,25 @@ use crate::access::{Actor, Caller, without_secrets};
 use crate::calls::Pairs;
 use crate::engine::{CallCost, CallHandle, Engine, RecordSafety, RecordedCall};
 use crate::error::{Error, Result};
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
+pub(super) use bodies::WrittenRows;
+use bodies::{CountedBody, OverheardBody};
+use hyper::body::Body as _;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// How much of what was asked is read, and how much of it stands in the record, in bytes. The hash
 /// of all of it does too, if it is longer.
 const ASKED_BYTES_MAX: usize = 2 << 20;
-const SHOWN_BYTES_MAX: usize = 16 << 10;
+const SHOWN_BYTES_MAX: usize = 4 << 10;
 /// Parameters that say where a page begins: the pages of a list are one question.
 const PAGES: &[&str] = &["cursor", "after", "marker", "next"];
 /// How often the ends of recorded calls are recorded.
@@ -82,7 +84,16 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
         Ok(handle) if !is_made => {
             let (parts, body) = response.into_parts();
             let engine = Arc::clone(&app.engine);
-            let counted = CountedBody { body, engine, handle, begun, cost: CallCost::default() };
+            let written = parts.extensions.get::<WrittenRows>().cloned();
+            let counted = CountedBody {
+                body,
+                engine,
+                handle,
+                begun,
+                cost: CallCost::default(),
+                written,
+                is_whole: false,
+            };
             Response::from_parts(parts, Body::new(counted))
         }
         Ok(_) => response,
@@ -100,11 +111,16 @@ pub(super) async fn record_refusal(
     if !app.has_trail {
         return Ok(());
     }
+    let mut details = json!({ "reason": reason });
+    if let Some(caller) = &request.caller {
+        put_credential(caller, &mut details);
+        details["asked"] = json!({ "path": shown(&without_secrets(&request.path).into()) });
+    }
     let call = RecordedCall {
         event_name: "refuseCall",
         actor: actor(request.caller.as_ref(), request.address),
         call: request.call.clone(),
-        details: json!({ "reason": reason }),
+        details,
         status: status.as_u16(),
     };
     let recorded = spawn_record(&app.engine, call, CallCost::default(), RecordSafety::Synced, true);
@@ -149,6 +165,16 @@ fn not_recorded(path: &str, error: &Error) -> Response {
     let again = axum::http::HeaderValue::from_static("5");
     response.headers_mut().insert(axum::http::header::RETRY_AFTER, again);
     response
+}
+
+/// Says with which token or access key, and in which session, a call was made.
+fn put_credential(caller: &Caller, details: &mut Json) {
+    if let Some(token) = caller.token() {
+        details["token"] = token.into();
+    }
+    if let Some(session) = caller.session() {
+        details["session"] = session.into();
+    }
 }
 
 fn actor(caller: Option<&Caller>, address: Option<IpAddr>) -> Actor {
@@ -266,12 +292,7 @@ impl NotedCall {
     fn recorded_call(&self, status: StatusCode) -> RecordedCall {
         let mut details = json!({});
         if let Some(caller) = &self.caller {
-            if let Some(token) = caller.token() {
-                details["token"] = token.into();
-            }
-            if let Some(session) = caller.session() {
-                details["session"] = session.into();
-            }
+            put_credential(caller, &mut details);
             if let Some(grant) = caller.grant() {
                 details["may_see"] = shown(&grant.seen());
             }
@@ -365,82 +386,5 @@ impl Drop for NotedCall {
                 tracing::error!(%error, "a call that its client gave up cannot be recorded");
             }
         });
-    }
-}
-
-/// A body that is kept while it is read.
-struct OverheardBody {
-    body: Body,
-    heard: Arc<Mutex<Vec<u8>>>,
-}
-
-impl HttpBody for OverheardBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<std::result::Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-            let room = ASKED_BYTES_MAX.saturating_sub(heard.len());
-            heard.extend_from_slice(&data[..data.len().min(room)]);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A body that is counted while it is sent.
-struct CountedBody {
-    body: Body,
-    engine: Arc<Engine>,
-    handle: CallHandle,
-    begun: Instant,
-    cost: CallCost,
-}
-
-impl HttpBody for CountedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<std::result::Result<Frame<Bytes>, axum::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &frame {
-            self.cost.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
-            let rows = frame.trailers_ref().and_then(|trailers| trailers.get("x-annals-rows"));
-            let rows = rows.and_then(|rows| rows.to_str().ok()?.parse().ok());
-            self.cost.rows = rows.unwrap_or(self.cost.rows);
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for CountedBody {
-    fn drop(&mut self) {
-        self.cost.millis = self.begun.elapsed().as_millis() as u64;
-        self.engine.answer_made(&self.handle, self.cost);
     }
 }
