@@ -103,7 +103,28 @@ pub struct Grant {
 }
 
 impl Principal {
-    /// Checks a principal, and reads its settings. `key` is that of hashed fields.
+    /// Checks a principal that is made or changed. `key` is that of hashed fields.
+    ///
+    /// # Errors
+    /// As [`Principal::grant`]; settings that do not go together, which a store may have from
+    /// before they were refused.
+    pub fn check(&self, key: [u8; 32]) -> Result<()> {
+        if !self.grant(key)?.may(Permission::Ingest) {
+            return Ok(());
+        }
+        let hidden = [
+            ("masks", !self.masks.is_empty()),
+            ("rows", !self.rows.is_empty()),
+            ("from", self.from.is_some()),
+            ("to", self.to.is_some()),
+        ];
+        let Some((name, _)) = hidden.iter().find(|(_, is_set)| *is_set) else { return Ok(()) };
+        let what = "is of who asks: who delivers records as well could compare guesses with what \
+                    is hidden, so take two principals";
+        Err(Error::parameter(*name, what))
+    }
+
+    /// Reads the settings of a principal. `key` is that of hashed fields.
     ///
     /// # Errors
     /// A setting that is wrong, by its name.
@@ -139,19 +160,6 @@ impl Principal {
         let tenants = Tenants::parse(&names).map_err(|error| error.with_parameter("tenants"))?;
         let rows = self.visible_rows()?;
         let masks = Masks::of(&self.masks, &self.name, key)?;
-        if permissions.contains(&Permission::Ingest) {
-            let hidden = [
-                ("masks", !masks.is_empty()),
-                ("rows", !self.rows.is_empty()),
-                ("from", self.from.is_some()),
-                ("to", self.to.is_some()),
-            ];
-            if let Some((name, _)) = hidden.iter().find(|(_, is_set)| *is_set) {
-                let what = "is of who asks: who delivers records as well could compare guesses \
-                            with what is hidden, so take two principals";
-                return Err(Error::parameter(*name, what));
-            }
-        }
         let writes = permissions.contains(&Permission::ManageTenant);
         if writes && (rows.is_some() || !masks.is_empty()) {
             return Err(Error::parameter(
@@ -394,7 +402,7 @@ mod tests {
 
     fn wrong(body: Json) -> Option<String> {
         let principal: Principal = serde_json::from_value(body).expect("a principal");
-        let error = principal.grant([0; 32]).err()?;
+        let error = principal.check([0; 32]).err()?;
         Some(error.parameter_name().unwrap_or_default().to_owned())
     }
 
@@ -446,6 +454,23 @@ mod tests {
             assert_eq!(wrong(body.clone()).as_deref(), Some(parameter), "{body}");
         }
         assert_eq!(wrong(json!({ "name": "n", "roles": ["system_administrator"] })), None);
+    }
+
+    #[test]
+    fn who_delivers_sees_everything_or_nothing_but_one_of_before_is_let_in() {
+        for (parameter, value) in [
+            ("rows", json!({ "source": "ECS" })),
+            ("masks", json!({ "source_ip": "hash" })),
+            ("from", json!("2026-01-01")),
+            ("to", json!("2026-02-01")),
+        ] {
+            let mut body = json!({ "name": "n", "roles": ["ingest", "reader"], "tenants": ["a"] });
+            assert_eq!(wrong(body.clone()), None);
+            body[parameter] = value;
+            assert_eq!(wrong(body.clone()).as_deref(), Some(parameter));
+            let stored: Principal = serde_json::from_value(body).expect("a principal");
+            assert!(stored.grant([0; 32]).is_ok(), "{parameter}");
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Export {
     }
 
     /// Writes the export; returns the output and the number of events. `progress` is called with
-    /// the number of events so far.
+    /// the number of events so far, before the last of them are written.
     ///
     /// # Errors
     /// A segment that cannot be read, or an `out` that cannot be written to.
@@ -116,9 +116,10 @@ impl Export {
             &query,
             make,
             |part| {
-                encoder.write(&part)?;
-                progress(encoder.rows());
-                Ok(())
+                // Before they are written: an export that breaks off then has given no event that
+                // was not counted.
+                progress(encoder.rows() + part.rows());
+                encoder.write(&part)
             },
         )?;
         Ok((encoder.finish()?, total))

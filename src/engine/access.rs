@@ -63,7 +63,7 @@ impl Engine {
         token: &ApiToken,
         record: &TokenRecord,
     ) -> Result<()> {
-        principal.grant(self.credentials_key())?;
+        principal.check(self.credentials_key())?;
         let name = principal.name.as_str();
         let hash = token_hash(&self.credentials_key(), token.reveal());
         let deed = deed("createPrincipal", "principal", name, None, json!(principal));
@@ -106,7 +106,7 @@ impl Engine {
     /// # Errors
     /// A setting that is wrong, by its name; a principal of that name; a disk that fails.
     pub fn create_principal(&self, caller: &Caller, principal: &Principal) -> Result<Principal> {
-        principal.grant(self.credentials_key())?;
+        principal.check(self.credentials_key())?;
         let name = principal.name.as_str();
         let deed = deed("createPrincipal", "principal", name, None, json!(principal));
         self.change_admin(&caller.actor(), &deed, |state| {
@@ -140,7 +140,7 @@ impl Engine {
         check_other(caller, name)?;
         let before = self.directory().get(name).cloned().ok_or_else(no_principal)?;
         let after = change(&before)?;
-        after.grant(self.credentials_key())?;
+        after.check(self.credentials_key())?;
         let details = json!({ "before": before, "after": after });
         let deed = deed("changePrincipal", "principal", name, None, details);
         self.change_admin(&caller.actor(), &deed, |state| {

@@ -171,6 +171,13 @@ enum ChunkBody {
     Columns(RecordBatch),
 }
 
+impl ExportChunk {
+    /// Returns the number of events.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+}
+
 /// Builds the parts of an export.
 #[derive(Debug, Clone)]
 pub struct Parts(Arc<Options>);

@@ -1,17 +1,17 @@
 //! Evidence of relationships that producers forge: whatever the kind of credential by which it is
 //! delivered, it shows nobody more or less.
 
+use super::client_certificates::serve_client;
 use super::oidc::Federated;
 use super::relationships::{Stage, bind, forgeries, range, unbind};
 use super::server::Guarded;
 use super::sessions::{cookie_of, page, sign_in};
 use super::signatures::key_of;
 use super::signer::{Call, Key};
-use crate::support::pki::{Secured, TestAuthority};
-use crate::support::python::serve_with;
+use crate::support::pki::Secured;
 use crate::support::store::TestStore;
 use annals::access::SealKey;
-use annals::api::{KeyTimes, ServeOptions, TlsFiles};
+use annals::api::KeyTimes;
 use annals::engine::Settings;
 use axum::body::Body;
 use axum::http::Request;
@@ -19,7 +19,6 @@ use axum::http::request::Builder;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::ClientConfig;
-use rustls::version::TLS13;
 use serde_json::{Value as Json, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -77,25 +76,6 @@ impl Shown {
     }
 }
 
-/// Serves the store over TLS too, to clients with a certificate; returns such a client.
-fn by_certificate(server: &Guarded, folder: &Path, name: &str) -> Shown {
-    let (servers, clients) = (TestAuthority::new("servers"), TestAuthority::new("clients"));
-    let (cert, key) = servers.server("own").write(folder);
-    let client_ca = folder.join("clients.pem");
-    std::fs::write(&client_ca, clients.pem()).expect("a file");
-    let options = ServeOptions {
-        credentials: true,
-        tls: Some(TlsFiles { cert, key, client_ca: Some(client_ca) }),
-        ..ServeOptions::at("127.0.0.1:0".parse().expect("an address"))
-    };
-    let url = serve_with(&server.store, options);
-    let identity = clients.client(name, "spiffe://logs/producer");
-    let mut config = (*servers.trusted(&[&TLS13], Some(&identity))).clone();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let address = url.strip_prefix("https://").expect("a server over TLS").to_owned();
-    Shown::Certificate(address, Arc::new(config))
-}
-
 /// The producers, each of partner `p` for the tenant `d` and one of its own, by what they show.
 fn producers(stage: &Stage, openid: &str, folder: &Path) -> Vec<Shown> {
     let server = &stage.server;
@@ -122,7 +102,10 @@ fn producers(stage: &Stage, openid: &str, folder: &Path) -> Vec<Shown> {
                 Shown::Header("x-auth-token", given.to_owned())
             }
             "signed" => Shown::Signature(key_of(server, kind)),
-            "certificate" => by_certificate(server, folder, kind),
+            "certificate" => {
+                let (address, config) = serve_client(server, folder, kind);
+                Shown::Certificate(address, config)
+            }
             "openid" => Shown::Header("authorization", format!("Bearer {openid}")),
             "session" => Shown::Cookie(cookie_of(&sign_in(server, &token, None))),
             _ => Shown::Header("authorization", format!("Bearer {token}")),

@@ -133,6 +133,13 @@ fn projects_are_tenants_and_the_domain_is_the_principal() {
     let partner = json!({ "name": "anna", "roles": ["reader"], "partner": "p" });
     let partner = server.principal(&partner);
     assert_eq!(ids(&server.json(&partner, "/v3/projects")), ["seen"]);
+    // They are the projects that a token of a day may be for.
+    for (project, status) in [("seen", 201), ("unseen", 403), ("empty", 201)] {
+        let mut wish = password("anna", &partner);
+        wish["auth"]["scope"]["project"]["name"] = project.into();
+        let answer = ask(&server, &wish);
+        assert_eq!(answer.status.as_u16(), status, "{project}: {}", answer.text());
+    }
     let tenants = server.json(&partner, "/api/v1/tenants");
     assert_eq!(tenants["tenants"][0]["tenant"], "seen", "{tenants}");
     let domains = of_key("/v3/auth/domains", &li);

@@ -3,6 +3,7 @@
 mod access_keys;
 mod attacks;
 mod cells;
+mod client_certificates;
 mod credentials;
 mod distributor;
 mod ending;

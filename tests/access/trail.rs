@@ -24,7 +24,7 @@ use tower::ServiceExt;
 const EXPECTED: &str = "tests/access/trail.txt";
 
 /// A server that records what is asked.
-fn server(credentials: bool) -> Guarded {
+pub(super) fn server(credentials: bool) -> Guarded {
     Guarded::recording(TestStore::new(), credentials)
 }
 
@@ -71,7 +71,7 @@ fn ingest(server: &Guarded, count: u32) {
 }
 
 /// Those of a name.
-fn named(server: &Guarded, event_name: &str) -> Vec<Json> {
+pub(super) fn named(server: &Guarded, event_name: &str) -> Vec<Json> {
     trail(server).into_iter().filter(|record| record["event_name"] == event_name).collect()
 }
 
@@ -255,6 +255,13 @@ fn an_export_that_breaks_off_is_recorded_with_what_it_had_given() {
     let done = named(&server, "exportEvents").pop().expect("its end");
     let details = &done["details"];
     assert_eq!((&details["broken_off"], &details["rows"]), (&Json::Null, &json!(20_000)), "{done}");
+    // Nor has one of which only the head is asked.
+    let head = server.call(Some(&token), "HEAD", "/api/v1/events.parquet", Body::empty());
+    assert_eq!((head.status.as_u16(), head.text()), (200, String::new()));
+    server.store.runtime.block_on(server.store.engine().record_ends(true)).expect("ends");
+    let last = named(&server, "exportEvents").pop().expect("its record");
+    assert_eq!(last["resource_name"], "HEAD /api/v1/events.parquet", "{last}");
+    assert_eq!(last["details"]["broken_off"], Json::Null, "{last}");
 }
 
 #[test]

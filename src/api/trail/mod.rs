@@ -77,7 +77,8 @@ pub(super) async fn record(State(app): State<App>, request: Request, next: Next)
         let reason = response.extensions().get::<FailureReason>();
         noted.reason = reason.map(|reason| without_secrets(&reason.0).into_owned());
     }
-    let is_made = response.body().size_hint().exact().is_some();
+    // The answer to `HEAD` has no body, and its length is that of another.
+    let is_made = method == Method::HEAD || response.body().size_hint().exact().is_some();
     let (cost, path) = (cost_of(&response, begun), noted.path.clone());
     // The record is made even if the client does not wait for it.
     match noted.made(status, cost, is_made).await {
