@@ -105,6 +105,8 @@ test("a reseller opens its quota and the log of its operations, a distributor it
   const rows = await ledger(t).allInnerTexts();
   assert.match(rows.join("\n"), /2026-03-15[^]*2026-02-15/);
   assert.ok(!/2026-0[15]-15/.test(rows.join("\n")), "nothing before and after it");
+  await t.page.getByRole("note").filter({ hasText: "只据这一部分" }).waitFor();
+  assert.equal(await t.page.getByRole("button", { name: "导出这些事件" }).count(), 0, "a reader exports nothing");
   await t.axe();
   await t.shot("access-reseller-quota");
   await t.open("/?tenant=*&cols=time,event_name,resource_name&tz=UTC");
