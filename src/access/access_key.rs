@@ -44,8 +44,12 @@ pub struct AccessKeyRecord {
     pub note: String,
 }
 
-/// The secret of an access key.
-pub struct SigningSecret(Zeroizing<String>);
+/// The secret of an access key, or what stands for that of a key that there is not: nothing is it,
+/// and nothing is signed with it.
+pub struct SigningSecret {
+    text: Zeroizing<String>,
+    is_somebodys: bool,
+}
 
 impl fmt::Debug for SigningSecret {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,36 +61,41 @@ impl SigningSecret {
     /// Returns what stands for the secret of a key that there is not, after the work of opening
     /// one.
     pub fn of_nobody(key: &SealKey) -> Self {
-        let nothing = || Self(Zeroizing::new(NO_SECRET.to_owned()));
-        open_secret(&NO_SEALED, key, ("", "")).unwrap_or_else(|_| nothing())
+        // It does not open, and is not believed if it did.
+        drop(open_secret(&NO_SEALED, key, ("", "")));
+        Self { text: Zeroizing::new(NO_SECRET.to_owned()), is_somebodys: false }
+    }
+
+    fn somebodys(text: String) -> Self {
+        Self { text: Zeroizing::new(text), is_somebodys: true }
     }
 
     /// A secret that is known, for tests.
     #[cfg(test)]
     pub(super) fn for_tests(text: &str) -> Self {
-        Self(Zeroizing::new(text.to_owned()))
+        Self::somebodys(text.to_owned())
     }
 
     /// Returns the text, to be shown once.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Returns whether a text is this secret; how long that takes does not tell where they differ.
     pub fn is(&self, text: &str) -> bool {
         let expected = self.mac(b"annals access key").finalize();
-        let sent = Self(Zeroizing::new(text.to_owned())).mac(b"annals access key");
-        sent.verify_slice(&expected.into_bytes()).is_ok()
+        let sent = Self::somebodys(text.to_owned()).mac(b"annals access key");
+        sent.verify_slice(&expected.into_bytes()).is_ok() & self.is_somebodys
     }
 
     /// Returns whether a signature is that of a text with this secret.
     pub(super) fn has_signed(&self, text: &[u8], signature: &[u8]) -> bool {
-        self.mac(text).verify_slice(signature).is_ok()
+        self.mac(text).verify_slice(signature).is_ok() & self.is_somebodys
     }
 
     fn mac(&self, text: &[u8]) -> Hmac<Sha256> {
         note_work();
-        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.0.as_bytes())
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(self.text.as_bytes())
             .expect("a key of any length will do");
         mac.update(text);
         mac
@@ -108,8 +117,8 @@ impl NewAccessKey {
     /// # Errors
     /// A system without random numbers.
     pub fn generate() -> Result<Self> {
-        let secret = Zeroizing::new(random_letters(BASE62, SECRET_LENGTH)?);
-        Ok(Self { id: random_letters(ID_LETTERS, ID_LENGTH)?, secret: SigningSecret(secret) })
+        let secret = SigningSecret::somebodys(random_letters(BASE62, SECRET_LENGTH)?);
+        Ok(Self { id: random_letters(ID_LETTERS, ID_LENGTH)?, secret })
     }
 
     /// Returns the secret as the store keeps it.
@@ -135,7 +144,7 @@ pub fn open_secret(
     let opened = opened.map_err(|error| error.at(format!("the access key {id} of {principal}")))?;
     let text = std::str::from_utf8(&opened)
         .map_err(|_| Error::corrupt(format!("the access key {id} has a secret that is no text")))?;
-    Ok(SigningSecret(Zeroizing::new(text.to_owned())))
+    Ok(SigningSecret::somebodys(text.to_owned()))
 }
 
 /// What a sealed secret is bound to. Neither ids nor names have a line's end.
@@ -206,7 +215,10 @@ mod tests {
         assert_eq!((key.id.len(), key.secret.reveal().len()), (ID_LENGTH, SECRET_LENGTH));
         let sealed = key.sealed(&seal, "li").expect("sealed");
         assert_eq!((sealed.len(), sealed[0]), (NO_SEALED.len(), NO_SEALED[0]));
-        assert_eq!(SigningSecret::of_nobody(&seal).reveal().len(), SECRET_LENGTH);
+        let nobody = SigningSecret::of_nobody(&seal);
+        assert_eq!(nobody.reveal().len(), SECRET_LENGTH);
+        let signature = nobody.mac(b"text").finalize().into_bytes();
+        assert!(!nobody.is(nobody.reveal()) && !nobody.has_signed(b"text", &signature));
         let opened = open_secret(&sealed, &seal, (&key.id, "li")).expect("opened");
         assert!(opened.is(key.secret.reveal()) && !opened.is("another") && !opened.is(""));
         assert!(open_secret(&sealed, &seal, (&key.id, "wang")).is_err());

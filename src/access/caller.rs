@@ -2,10 +2,10 @@
 
 use super::actor::{Actor, OPERATOR};
 use super::basis::CallerBasis;
-use super::principal::Grant;
+use super::principal::{Grant, is_of_tenants};
 use super::role::Permission;
 use super::scope::{Scope, Tenants};
-use super::tenant::{SYSTEM_TENANT, check_producer, check_tenant};
+use super::tenant::{SYSTEM_TENANT, check_producer, check_tenant, not_own};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use std::collections::BTreeSet;
@@ -25,6 +25,8 @@ pub struct Caller {
     address: Option<IpAddr>,
     /// What the caller stands on besides.
     basis: CallerBasis,
+    /// The tenant that its credential is for, if that is for less than the principal has.
+    confined: Option<Arc<BTreeSet<String>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -48,7 +50,7 @@ impl Caller {
 
     fn of(power: Power) -> Self {
         let basis = CallerBasis::default();
-        Self { power, token: None, member: None, address: None, basis }
+        Self { power, token: None, member: None, address: None, basis, confined: None }
     }
 
     /// Returns the same caller with the id of the token or access key that it has shown.
@@ -83,6 +85,22 @@ impl Caller {
     #[must_use]
     pub fn standing_on(self, basis: CallerBasis) -> Self {
         Self { basis, ..self }
+    }
+
+    /// Returns the same caller, with nothing but what it may do and see of one tenant.
+    #[must_use]
+    pub fn confined_to(self, tenant: &str) -> Self {
+        Self { confined: Some(Arc::new(BTreeSet::from([tenant.to_owned()]))), ..self }
+    }
+
+    /// Returns the tenant that the caller's credential is confined to, as the only one of a set.
+    pub fn confined(&self) -> Option<&BTreeSet<String>> {
+        self.confined.as_deref()
+    }
+
+    /// Returns whether the caller's credential is for a tenant, whatever the principal may see.
+    pub fn is_for(&self, tenant: &str) -> bool {
+        self.confined().is_none_or(|own| own.contains(tenant))
     }
 
     /// Returns whether what the caller stands on goes on.
@@ -123,7 +141,8 @@ impl Caller {
 
     /// Returns whether the caller may do something, for at least one tenant.
     pub fn may(&self, permission: Permission) -> bool {
-        self.grant().is_none_or(|grant| grant.may(permission))
+        (self.confined.is_none() || is_of_tenants(permission))
+            && self.grant().is_none_or(|grant| grant.may(permission))
     }
 
     /// Returns the scope of a question about these tenants; `*` is all that the caller may see but
@@ -134,13 +153,25 @@ impl Caller {
     /// parameter `tenant`.
     pub fn scope(&self, names: &[&str]) -> Result<Scope> {
         let Some(grant) = self.grant() else { return Scope::of_operator(names) };
+        if let Some(name) = names.iter().find(|name| **name != "*" && !self.is_for(name)) {
+            return Err(not_own(name));
+        }
         if names.contains(&SYSTEM_TENANT) {
             return trail(grant, names);
         }
         if !grant.may(Permission::Read) {
-            return default_scope(grant, names);
+            return if self.confined.is_none() {
+                default_scope(grant, names)
+            } else {
+                Err(forbidden())
+            };
         }
-        let visible = grant.visible_tenants().map_or(Tenants::All, Tenants::Named);
+        let visible = match (grant.visible_tenants(), self.confined()) {
+            (None, None) => Tenants::All,
+            (None, Some(own)) => Tenants::Named(own.clone()),
+            (Some(visible), None) => Tenants::Named(visible),
+            (Some(visible), Some(own)) => Tenants::Named(&visible & own),
+        };
         let tenants = match (names, &visible) {
             ([], Tenants::Named(own)) if own.len() == 1 => visible,
             ([], _) => {
@@ -175,9 +206,7 @@ impl Caller {
         let names = if names.is_empty() { &["*"] } else { names };
         match self.grant() {
             // Who runs the store or grants access must know which tenants there are.
-            Some(grant)
-                if grant.may(Permission::ManageStore) || grant.may(Permission::ManageAccess) =>
-            {
+            Some(_) if self.may(Permission::ManageStore) || self.may(Permission::ManageAccess) => {
                 Scope::of_operator(names)
             }
             _ => self.scope(names),
@@ -190,8 +219,11 @@ impl Caller {
     /// Another tenant, or no such permission.
     pub fn check(&self, permission: Permission, tenant: &str) -> Result<()> {
         let Some(grant) = self.grant() else { return Ok(()) };
-        if !grant.may(permission) {
+        if !self.may(permission) {
             return Err(forbidden());
+        }
+        if !self.is_for(tenant) {
+            return Err(not_own(tenant));
         }
         grant.check_tenant(tenant)
     }
@@ -207,8 +239,9 @@ impl Caller {
     /// Returns the tenant that records belong to if the request does not say: that of a caller with
     /// one tenant.
     pub fn only_tenant(&self) -> Option<&str> {
-        match &self.grant()?.tenants {
-            Tenants::Named(own) if own.len() == 1 => own.first().map(String::as_str),
+        match (self.confined(), &self.grant()?.tenants) {
+            (Some(own), _) => own.first().map(String::as_str),
+            (None, Tenants::Named(own)) if own.len() == 1 => own.first().map(String::as_str),
             _ => None,
         }
     }
@@ -216,9 +249,10 @@ impl Caller {
     /// Returns the tenants that the caller may deliver records for; `None` if for all but the
     /// store's own.
     pub fn deliverable(&self) -> Option<&BTreeSet<String>> {
-        match &self.grant()?.tenants {
-            Tenants::All => None,
-            Tenants::Named(own) => Some(own),
+        match (self.confined(), &self.grant()?.tenants) {
+            (Some(own), _) => Some(own),
+            (None, Tenants::All) => None,
+            (None, Tenants::Named(own)) => Some(own),
         }
     }
 
@@ -322,6 +356,40 @@ mod tests {
             }
             assert!(caller.scope_or_all(&[]).expect("the list of tenants").covers("a"));
         }
+    }
+
+    #[test]
+    fn a_credential_for_one_tenant_is_for_nothing_else_of_the_principal() {
+        for tenants in [&["a", "b"][..], &["*"]] {
+            let one = caller(&["tenant_administrator", "ingest"], tenants).confined_to("a");
+            for names in [&[][..], &["*"], &["a"]] {
+                let scope = one.scope(names).expect("its tenant");
+                assert!(scope.covers("a") && !scope.covers("b"), "{names:?}");
+            }
+            for names in [&["b"][..], &["a", "b"], &[SYSTEM_TENANT], &["a", SYSTEM_TENANT]] {
+                assert_eq!(kind(one.scope(names)), Some(ErrorKind::Forbidden), "{names:?}");
+            }
+            assert!(one.check(Permission::ManageTenant, "a").is_ok());
+            assert!(one.check(Permission::ManageTenant, "b").is_err());
+            assert!(one.may_deliver("a") && !one.may_deliver("b"));
+            assert_eq!(one.only_tenant(), Some("a"));
+            assert_eq!(one.deliverable().map(BTreeSet::len), Some(1));
+        }
+        let all = ["system_administrator", "auditor"];
+        let one = caller(&all, &["a", "b"]).confined_to("a");
+        assert!(one.may(Permission::Export) && !one.may(Permission::ManageStore));
+        assert!(one.check_store(Permission::ManageStore).is_err());
+        let scope = one.scope_or_all(&[]).expect("its tenant");
+        assert!(scope.covers("a") && !scope.covers("b"));
+        let audit = caller(&["audit_administrator"], &[]).confined_to("a");
+        assert!(!audit.may(Permission::ReadTrail));
+        for names in [&[][..], &["*"], &[SYSTEM_TENANT]] {
+            assert_eq!(kind(audit.scope(names)), Some(ErrorKind::Forbidden), "{names:?}");
+        }
+        // Of what the principal has no more, it has nothing either.
+        let other = caller(&["reader"], &["b", "c"]).confined_to("a");
+        assert!(!other.scope(&["*"]).expect("nothing").covers("a"));
+        assert_eq!(kind(other.scope(&["a"])), Some(ErrorKind::Forbidden));
     }
 
     #[test]

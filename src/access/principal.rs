@@ -6,8 +6,8 @@ use super::person::is_identity;
 use super::relationship::{Related, Relationships, check_party};
 use super::role::{Permission, Role, conflict};
 use super::scope::Tenants;
-use super::tenant::{SYSTEM_TENANT, TENANTS_MAX};
-use crate::error::{Error, ErrorKind, Result};
+use super::tenant::{SYSTEM_TENANT, TENANTS_MAX, not_own};
+use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::filter::{Filter, parse_filter};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ const NAME_LETTERS_MAX: usize = 100;
 const CERTIFICATES_MAX: usize = 20;
 const IDENTITIES_MAX: usize = 100;
 /// Names that mean something else where a principal is named.
-const RESERVED: &[&str] = &["token", "operator", "annals"];
+const RESERVED: &[&str] = &["token", "operator", "annals", "unknown"];
 
 /// A principal as it is stored, set and shown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -282,7 +282,7 @@ fn writes_to_tenants(permission: Permission) -> bool {
 }
 
 /// Returns whether a permission is one for named tenants.
-fn is_of_tenants(permission: Permission) -> bool {
+pub(super) fn is_of_tenants(permission: Permission) -> bool {
     !matches!(
         permission,
         Permission::ManageStore | Permission::ManageAccess | Permission::ReadTrail
@@ -367,6 +367,14 @@ impl Grant {
         self.principal.partner.as_deref()
     }
 
+    /// Returns whether it sees whatever events there are of some moment of a period.
+    pub fn sees_of(&self, from: Timestamp, to: Option<Timestamp>) -> bool {
+        let Some(rows) = &self.rows else { return true };
+        rows.clauses.is_empty()
+            && rows.to.is_none_or(|end| from < end)
+            && rows.from.is_none_or(|begin| to.is_none_or(|to| begin < to))
+    }
+
     /// Returns its own tenants, and those that it sees some events of; `None` for all but the
     /// store's own.
     pub(super) fn visible_tenants(&self) -> Option<BTreeSet<String>> {
@@ -388,10 +396,7 @@ impl Grant {
         if self.tenants.covers(tenant) {
             return Ok(());
         }
-        // The same whether or not there is such a tenant.
-        let shown = crate::event::clip(tenant, 40);
-        let what = format!("{shown:?} is not one of your tenants");
-        Err(Error::new(ErrorKind::Forbidden, what).with_parameter("tenant"))
+        Err(not_own(tenant))
     }
 }
 
@@ -417,6 +422,7 @@ mod tests {
             (json!({ "name": "a:b", "roles": ["reader"], "tenants": ["a"] }), "name"),
             (json!({ "name": "аdmin", "roles": ["reader"], "tenants": ["a"] }), "name"),
             (json!({ "name": "token", "roles": ["reader"], "tenants": ["a"] }), "name"),
+            (json!({ "name": "unknown", "roles": ["reader"], "tenants": ["a"] }), "name"),
             (json!({ "name": "n", "tenants": ["a"] }), "roles"),
             (json!({ "name": "n", "roles": ["reader"] }), "tenants"),
             (json!({ "name": "n", "roles": ["reader"], "tenants": ["_annals"] }), "tenants"),

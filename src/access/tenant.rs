@@ -1,6 +1,6 @@
 //! Names of tenants.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// The maximum length of a tenant's name, in bytes.
 const TENANT_BYTES_MAX: usize = 128;
@@ -26,6 +26,12 @@ pub fn check_tenant(name: &str) -> Result<&str> {
         return Err(Error::parameter("tenant", what));
     }
     Ok(name)
+}
+
+/// A tenant that is not one of a caller's: the same whether or not there is such a tenant.
+pub(super) fn not_own(name: &str) -> Error {
+    let what = format!("{:?} is not one of your tenants", crate::event::clip(name, 40));
+    Error::new(ErrorKind::Forbidden, what).with_parameter("tenant")
 }
 
 /// Checks the name of a tenant that records are delivered for.

@@ -57,6 +57,25 @@ pub(super) struct Served {
     pub(super) proxies: TrustedProxies,
 }
 
+impl Served {
+    /// Returns whether an address may speak plain HTTP, if that is all that there is: the proxy's,
+    /// which speaks TLS with the others, and this machine's.
+    pub(super) fn may_be_plain(&self, peer: SocketAddr) -> bool {
+        self.tls.is_some() || self.is_near(peer)
+    }
+
+    /// Returns whether an address has no more than its share of the connections. Behind a proxy,
+    /// and on this machine, are many callers.
+    pub(super) fn has_share(&self, peer: SocketAddr) -> bool {
+        !self.is_near(peer)
+    }
+
+    fn is_near(&self, peer: SocketAddr) -> bool {
+        let address = peer.ip().to_canonical();
+        address.is_loopback() || self.proxies.trusts(address)
+    }
+}
+
 /// The other end of a connection.
 #[derive(Debug)]
 struct FarEnd {
@@ -291,7 +310,8 @@ impl Routes {
                 .far
                 .certificate
                 .clone()
-                .filter(|_| !self.served.proxies.trusts(address.ip().to_canonical())),
+                .filter(|_| !self.served.proxies.trusts(address.ip().to_canonical()))
+                .filter(|own| self.served.tls.as_ref().is_some_and(|tls| tls.is_still_good(own))),
         }
     }
 }
@@ -447,6 +467,25 @@ mod tests {
         let answer = told("10.0.0.0/8", headers).await;
         for part in ["client: 127.0.0.1,", "is_tls: false", "forwarded_host: None"] {
             assert!(answer.contains(part), "{part}: {answer}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_the_proxy_and_this_machine_alone() {
+        let blocks = ["10.0.0.0/8".parse().expect("a block")];
+        let served =
+            Served { router: Router::new(), tls: None, proxies: TrustedProxies::new(&blocks) };
+        for (peer, is_served) in [
+            ("10.1.2.3:1", true),
+            ("127.0.0.1:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:10.1.2.3]:1", true),
+            ("192.0.2.1:1", false),
+            ("[2001:db8::1]:1", false),
+        ] {
+            let peer = peer.parse().expect("an address");
+            assert_eq!(served.may_be_plain(peer), is_served, "{peer}");
+            assert_eq!(served.has_share(peer), !is_served, "{peer}");
         }
     }
 

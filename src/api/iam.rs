@@ -144,7 +144,8 @@ async fn give_token(
         return Err(IamError(StatusCode::FORBIDDEN, what, None));
     }
     let credential = caller.token().unwrap_or_default();
-    let (token, until) = app.subject_tokens.give(&caller, credential, now)?;
+    let shown = (credential, project.as_deref());
+    let (token, until) = app.subject_tokens.give(&caller, shown, now)?;
     let mut body = json!({ "token": {
         "methods": [method], "issued_at": now.to_string(), "expires_at": until.to_string(),
         "catalog": [], "roles": roles(&caller), "domain": domain(&caller),
@@ -192,11 +193,16 @@ fn shown_by(
                 IamError(StatusCode::UNAUTHORIZED, what.to_owned(), None)
             })?;
             let key = directory.access_key(&sent.access.key);
-            let secret = key.and_then(|key| key.secret(seal).ok());
-            let secret = secret.unwrap_or_else(|| SigningSecret::of_nobody(seal));
-            match (secret.is(&sent.secret.key), key) {
-                (true, Some(key)) => Ok((key.caller(now), ACCESS_KEY)),
-                _ => Err(wrong()),
+            let opened = key.and_then(|key| Some((key, key.secret(seal).ok()?)));
+            let Some((key, secret)) = opened else {
+                // The same work as for a key that there is.
+                SigningSecret::of_nobody(seal).is(&sent.secret.key);
+                return Err(wrong());
+            };
+            if secret.is(&sent.secret.key) {
+                Ok((key.caller(now), ACCESS_KEY))
+            } else {
+                Err(wrong())
             }
         }
         _ => Err(Error::invalid(format!(

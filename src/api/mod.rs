@@ -9,6 +9,7 @@ mod answer;
 mod arrival;
 mod auth;
 mod connection;
+mod connection_shares;
 mod cts;
 mod doors;
 mod error;

@@ -8,7 +8,8 @@ use axum::http::request::Parts;
 use std::convert::Infallible;
 
 /// The largest JSON filter.
-const QUERY_BYTES_MAX: usize = 1 << 20;
+/// Its record in the trail has the whole of it.
+pub(super) const QUESTION_BYTES_MAX: usize = 256 << 10;
 
 impl<S: Sync> FromRequestParts<S> for Pairs {
     type Rejection = Infallible;
@@ -24,7 +25,7 @@ pub(super) async fn read_json_pairs(
     url: Pairs,
     body: Body,
 ) -> crate::error::Result<Pairs> {
-    let body = app.read_body(body, QUERY_BYTES_MAX).await?;
+    let body = app.read_body(body, QUESTION_BYTES_MAX).await?;
     let mut pairs = Pairs::from_json(&body)?;
     pairs.0.extend(url.0);
     Ok(pairs)
@@ -32,7 +33,7 @@ pub(super) async fn read_json_pairs(
 
 /// Merges them where the body is optional.
 pub(super) async fn read_pairs(app: &App, url: Pairs, body: Body) -> crate::error::Result<Pairs> {
-    let body = app.read_body(body, QUERY_BYTES_MAX).await?;
+    let body = app.read_body(body, QUESTION_BYTES_MAX).await?;
     let mut pairs =
         if body.trim_ascii().is_empty() { Pairs::default() } else { Pairs::from_json(&body)? };
     pairs.0.extend(url.0);

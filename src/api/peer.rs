@@ -1,6 +1,7 @@
 //! Who is at the other end of a request: the TCP peer, the caller that a trusted proxy names, and
 //! the client certificate that was verified.
 
+use crate::event::Timestamp;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -26,13 +27,18 @@ impl Peer {
     /// Returns the network that counts as one caller: an address of IPv4, the first 64 bits of one
     /// of IPv6, of which whoever has one has all.
     pub(in crate::api) fn network(&self) -> IpAddr {
-        match self.client.to_canonical() {
-            IpAddr::V6(address) => {
-                let network = address.to_bits() >> 64 << 64;
-                IpAddr::V6(network.into())
-            }
-            address @ IpAddr::V4(_) => address,
+        network_of(self.client)
+    }
+}
+
+/// Returns the network of an address that counts as one caller.
+pub(in crate::api) fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = address.to_bits() >> 64 << 64;
+            IpAddr::V6(network.into())
         }
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -49,6 +55,10 @@ pub(in crate::api) struct PeerCertificate {
     pub(in crate::api) emails: Vec<String>,
     /// SHA-256 of the certificate (DER), in hexadecimal digits.
     pub(in crate::api) sha256: String,
+    /// When the first of the certificates that it was verified by ends.
+    pub(in crate::api) until: Option<Timestamp>,
+    /// The hash of the authorities that it was verified against.
+    pub(in crate::api) authorities: [u8; 32],
 }
 
 /// As the log names a caller.

@@ -2,6 +2,8 @@
 //! the drain time is over.
 
 use super::connection::{self, Served};
+use super::connection_shares::ConnectionShares;
+use super::peer::network_of;
 use super::proxy::TrustedProxies;
 use super::tls::{self, TlsContext, TlsFiles};
 use super::{
@@ -41,6 +43,21 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: \
     content-length: 125\r\nconnection: close\r\n\r\n\
     {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"too \
     many connections are open: try again later\"}\r\n";
+
+/// The answer to a connection of an address that has its share.
+const SHARE_REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: \
+                        application/problem+json\r\nretry-after: 5\r\n\
+    content-length: 141\r\nconnection: close\r\n\r\n\
+    {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"too \
+    many connections of this address are open: try again later\"}\r\n";
+/// The answer to a connection in plain HTTP that is not the proxy's.
+const NOT_THE_PROXY: &[u8] = b"HTTP/1.1 403 Forbidden\r\ncontent-type: \
+                        application/problem+json\r\n\
+    content-length: 137\r\nconnection: close\r\n\r\n\
+    {\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,\"detail\":\"plain HTTP is \
+    for the proxy alone: use its address, which speaks TLS\"}\r\n";
+/// One address has at most one of so many connections: it does not shut out all others.
+const SHARES: usize = 4;
 
 /// The address to listen on, and limits.
 #[derive(Debug, Clone)]
@@ -262,22 +279,38 @@ async fn accept_until(
 ) -> JoinSet<()> {
     let mut stop = pin!(stop);
     let mut connections = JoinSet::new();
+    let shares = ConnectionShares::new(connections_max.div_ceil(SHARES));
     loop {
         tokio::select! {
             biased;
             () = &mut stop => return connections,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
+                Ok((stream, address)) if !served.may_be_plain(address) => {
+                    tls::answer_and_close(&stream, NOT_THE_PROXY);
+                }
                 Ok((stream, _)) if connections.len() >= connections_max => match served.tls {
                     Some(_) => tls::refuse(&stream),
                     None => refuse(&stream),
                 },
                 Ok((stream, address)) => {
+                    let counts = served.has_share(address);
+                    let share = counts.then(|| shares.take(network_of(address.ip())));
+                    if matches!(share, Some(None)) {
+                        match served.tls {
+                            Some(_) => tls::refuse(&stream),
+                            None => tls::answer_and_close(&stream, SHARE_REFUSAL),
+                        }
+                        continue;
+                    }
                     // Answers are written in one piece: waiting for more to send would only delay
                     // them.
                     let _ = stream.set_nodelay(true);
                     let (served, told) = (Arc::clone(served), told.clone());
-                    connections.spawn(connection::serve(stream, address, served, told));
+                    connections.spawn(async move {
+                        connection::serve(stream, address, served, told).await;
+                        drop(share);
+                    });
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             },
@@ -315,13 +348,17 @@ fn stop_signal(told: Option<watch::Receiver<bool>>) -> Result<impl Future<Output
 
 #[cfg(test)]
 mod tests {
-    use super::REFUSAL;
+    use super::*;
 
     #[test]
     fn a_refused_connection_is_told_so_in_http() {
-        let text = std::str::from_utf8(REFUSAL).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
-        assert_eq!(serde_json::from_str::<serde_json::Value>(body).expect("JSON")["status"], 503);
+        for (answer, status) in [(REFUSAL, 503), (SHARE_REFUSAL, 503), (NOT_THE_PROXY, 403)] {
+            let text = std::str::from_utf8(answer).expect("text");
+            let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+            assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+            let problem: serde_json::Value = serde_json::from_str(body).expect("JSON");
+            assert_eq!(problem["status"], status);
+        }
     }
 }

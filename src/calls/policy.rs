@@ -197,7 +197,7 @@ fn shown(policy: &Policy, caller: &Caller) -> Result<Value> {
     let hold = |(name, hold): (&String, &Hold)| {
         let tenants: Vec<&String> = hold.tenants.iter().filter(|tenant| sees(tenant)).collect();
         // Filter and reason may be about what the caller does not see.
-        if is_restricted || tenants.len() < hold.tenants.len() {
+        if tenants.len() < hold.tenants.len() {
             let shown = json!({ "tenant": tenants, "filter": {}, "reason": "",
                 "placed": hold.placed, "withheld": true });
             return (name.clone(), shown);
@@ -213,7 +213,10 @@ fn shown(policy: &Policy, caller: &Caller) -> Result<Value> {
                 "placed": hold.placed }),
         )
     };
-    let visible = |(_, hold): &(&String, &Hold)| hold.tenants.iter().any(|tenant| sees(tenant));
+    // Who sees a part of the events is not told what is investigated, nor that something is.
+    let visible = |(_, hold): &(&String, &Hold)| {
+        !is_restricted && hold.tenants.iter().any(|tenant| sees(tenant))
+    };
     let holds: Map<String, Value> = policy.holds.iter().filter(visible).map(hold).collect();
     let refusing: Vec<&String> =
         policy.refusing_undated.iter().filter(|tenant| sees(tenant)).collect();

@@ -277,7 +277,8 @@ fn rotate_token(
         let same_length = || {
             let millis = |text: &str| Some(Timestamp::parse(text).ok()?.millis());
             let length = millis(old.expires.as_deref()?)? - millis(&old.created)?;
-            Some(Timestamp::from_millis(now.millis().saturating_add(length)).to_string())
+            let end = now.millis().saturating_add(length).min(LATEST_MS);
+            Some(Timestamp::from_millis(end).to_string())
         };
         let expires = chosen.clone().unwrap_or_else(same_length);
         let created_by = caller.name().to_owned();

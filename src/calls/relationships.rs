@@ -256,7 +256,7 @@ pub fn list_relationships(
         return Err(Error::parameter("limit", format!("is 1 to {PAGE_MAX}")));
     }
     let after = pairs.one("after")?.unwrap_or_default();
-    let of_events = caller.grant().filter(|grant| !grant.may(Permission::ManageAccess));
+    let of_events = caller.grant().filter(|_| !caller.may(Permission::ManageAccess));
     let scope = of_events.map(|_| caller.scope(&["*"])).transpose()?;
     scope.as_ref().map_or(Ok(()), |scope| scope.check_field(Field::RelatedIds))?;
     let known = engine.relationships();
@@ -272,7 +272,7 @@ pub fn list_relationships(
             break;
         }
         page.push(match &scope {
-            Some(scope) if scope.is_masked() => shown(&with_ids_of(scope, known)),
+            Some(scope) if scope.is_restricted() => shown(&as_seen(caller, scope, known)),
             _ => shown(known),
         });
     }
@@ -287,13 +287,18 @@ fn is_visible<'a>(
     whole: &mut BTreeMap<&'a str, bool>,
 ) -> bool {
     let Some(grant) = caller.grant() else { return true };
-    if grant.may(Permission::ManageAccess) {
+    if caller.may(Permission::ManageAccess) {
         return true;
+    }
+    if !known.tenants.iter().all(|tenant| caller.is_for(tenant)) {
+        return false;
     }
     if let Some(partner) = grant.partner() {
         let manager = grant.principal().manager.as_ref();
         let is_own = known.partner == partner || known.reseller.as_deref() == Some(partner);
-        return is_own && manager.is_none_or(|manager| known.manager.as_ref() == Some(manager));
+        return is_own
+            && manager.is_none_or(|manager| known.manager.as_ref() == Some(manager))
+            && grant.sees_of(known.from, known.to);
     }
     let sees_all = |tenant: &str| {
         caller.check(Permission::Read, tenant).is_ok()
@@ -302,9 +307,15 @@ fn is_visible<'a>(
     known.tenants.iter().all(|tenant| *whole.entry(tenant).or_insert_with(|| sees_all(tenant)))
 }
 
-/// Returns a relationship whose evidence has the ids that its events have in a scope.
-fn with_ids_of(scope: &Scope, known: &Relationship) -> Relationship {
+/// Returns a relationship as far as it is of the time of a caller, with the ids that the events of
+/// its evidence have in a scope.
+fn as_seen(caller: &Caller, scope: &Scope, known: &Relationship) -> Relationship {
     let mut seen = known.clone();
+    if let Some(grant) = caller.grant() {
+        let sees = |at: Timestamp| grant.sees_of(at, Some(Timestamp::from_millis(at.millis() + 1)));
+        seen.to = seen.to.filter(|to| sees(*to));
+        seen.evidence.retain(|evidence| sees(evidence.at));
+    }
     for evidence in &mut seen.evidence {
         evidence.trace_id = evidence.trace_id.as_deref().map(|id| scope.shown_id(id).into_owned());
     }

@@ -2,7 +2,6 @@
 
 use super::output::{line, note};
 use super::{AskedPlace, OK, Session};
-use crate::access::Actor;
 use crate::calls::Pairs;
 use crate::error::{Error, Result};
 use crate::storage::AccessMode;
@@ -48,10 +47,8 @@ pub(super) fn backup(args: &BackupArgs) -> Result<u8> {
                     format!("there is nothing at {}", data.display()),
                 ));
             }
-            serde_json::to_value(
-                session.open(data, AccessMode::Write)?.backup(&Actor::operator(), &args.to)?,
-            )
-            .unwrap_or_default()
+            serde_json::to_value(session.open(data, AccessMode::Write)?.backup_in_need(&args.to)?)
+                .unwrap_or_default()
         }
         (None, Some(url)) => {
             let name = args.to.to_string_lossy().into_owned();

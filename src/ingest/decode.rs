@@ -243,16 +243,20 @@ fn rejected(
     bytes: Vec<u8>,
     rule: &TenantRule,
 ) -> Rejected {
-    let tenant = match rule {
+    let named = match rule {
         TenantRule::Is(tenant) => Some(tenant.clone()),
         TenantRule::At(path) | TenantRule::Among(path, _) => std::str::from_utf8(&bytes)
             .ok()
             .filter(|text| text.len() <= RECORD_BYTES_MAX)
             .and_then(|text| decode::text_at(text, path))
-            .filter(|tenant| check_producer(tenant).is_ok() && rule.permits(tenant)),
+            .filter(|tenant| check_producer(tenant).is_ok()),
+    };
+    let (tenant, foreign) = match named {
+        Some(named) if !rule.permits(&named) => (None, Some(named)),
+        named => (named, None),
     };
     let reason = clip(&error.to_string(), 500).into();
     let is_bound = matches!(rule, TenantRule::Among(..));
     let cut = cut.map(Box::new);
-    Rejected { tenant, line, reason, bytes, cut, conflict: false, is_bound }
+    Rejected { tenant, line, reason, bytes, cut, conflict: false, is_bound, foreign }
 }

@@ -62,7 +62,9 @@ pub use quarantine::{
     Cleared, Clearing, EntryPage, QUARANTINE_BYTES, Quarantine, QuarantineAsk, QuarantinePage,
     QuarantineUsage, Quarantined, ReasonCount, kind_of,
 };
-pub use record::{CutRecord, DecodedBatch, IncomingRecord, RECORD_BYTES_MAX, Rejected};
+pub use record::{
+    CutRecord, DecodedBatch, ForeignTenants, IncomingRecord, RECORD_BYTES_MAX, Rejected,
+};
 pub use seal::seal;
 pub use split::RecordSplitter;
 pub use unpack::{Coding, Unpacked};

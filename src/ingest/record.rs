@@ -5,6 +5,9 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+/// How many tenants are told that somebody may not deliver for.
+const FOREIGN_MAX: usize = 20;
+
 /// A record as it was received, and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncomingRecord {
@@ -56,6 +59,8 @@ pub struct Rejected {
     /// Whether who delivered it may deliver for certain tenants only, so that a tenant that is
     /// named in it proves nothing.
     pub is_bound: bool,
+    /// The tenant that is named in it, if whoever delivered it may not deliver for that.
+    pub foreign: Option<String>,
 }
 
 impl Rejected {
@@ -74,6 +79,7 @@ impl Rejected {
             cut: None,
             conflict: true,
             is_bound: false,
+            foreign: None,
         }
     }
 
@@ -87,7 +93,31 @@ impl Rejected {
             cut: None,
             conflict: false,
             is_bound: true,
+            foreign: None,
         }
+    }
+}
+
+/// Tenants that records were delivered for by somebody who may not. Only the first ones are told.
+#[derive(Debug, Default)]
+pub struct ForeignTenants(BTreeSet<String>);
+
+impl ForeignTenants {
+    /// Notes the tenant of a record.
+    pub fn note(&mut self, tenant: &str) {
+        if self.0.len() < FOREIGN_MAX {
+            self.0.insert(clip(tenant, 100));
+        }
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns their names.
+    pub fn names(&self) -> &BTreeSet<String> {
+        &self.0
     }
 }
 
@@ -100,6 +130,8 @@ pub struct DecodedBatch {
     pub lines: Vec<u64>,
     /// The records that could not be decoded.
     pub rejected: Vec<Rejected>,
+    /// The tenants of records that whoever delivered them may not deliver for.
+    pub foreign: ForeignTenants,
 }
 
 impl DecodedBatch {
@@ -124,6 +156,7 @@ impl DecodedBatch {
                     cut: None,
                     conflict: false,
                     is_bound: false,
+                    foreign: None,
                 });
             } else {
                 self.events.push(event);
@@ -144,6 +177,9 @@ impl DecodedBatch {
                     self.lines.push(line);
                 }
                 Err(mut rejected) => {
+                    if let Some(tenant) = &rejected.foreign {
+                        self.foreign.note(tenant);
+                    }
                     match reasons.get(&rejected.reason) {
                         Some(reason) => rejected.reason = Arc::clone(reason),
                         None => drop(reasons.insert(Arc::clone(&rejected.reason))),

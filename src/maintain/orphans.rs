@@ -154,4 +154,31 @@ mod tests {
         assert_eq!(clear_aside(&store, later(ASIDE_DAYS + 2)).expect("a disk"), 2);
         assert!(store.names(paths::ASIDE).expect("a folder").is_empty());
     }
+
+    #[test]
+    fn what_a_link_leads_to_is_neither_removed_nor_moved() {
+        let outside = tempfile::tempdir().expect("a temporary directory");
+        let theirs = outside.path().join("theirs.parquet");
+        std::fs::write(&theirs, "a file of somebody else").expect("a file");
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::new(folder.path()).expect("a store");
+        let now = Timestamp::from_millis(1_782_777_600_000);
+        for (link, gone) in [("2026-01-01", true), ("date=2026-06-01", false)] {
+            let parent = if gone { paths::ASIDE } else { "events" };
+            store.create_folder(parent).expect("a folder");
+            let link = store.path(&format!("{parent}/{link}"));
+            std::os::unix::fs::symlink(outside.path(), &link).expect("a link");
+            let error = match gone {
+                true => clear_aside(&store, now).map(drop),
+                false => {
+                    let path = "events/date=2026-06-01/theirs.parquet".to_owned();
+                    let orphan = Orphan { path, segment: "theirs".to_owned(), unfinished: false };
+                    put_away(&store, &[orphan], &HashSet::new(), now).map(drop)
+                }
+            };
+            let error = error.expect_err("a link").to_string();
+            assert!(error.contains("symbolic link") && theirs.exists(), "{error}");
+            std::fs::remove_file(&link).expect("a link");
+        }
+    }
 }

@@ -21,6 +21,11 @@ pub const POLICY_KEY: &str = "policy";
 const DAYS_MAX: u32 = 36_525;
 /// The most legal holds.
 const HOLDS_MAX: usize = 1_000;
+/// The longest hold, in bytes of JSON, and the longest of one tenant and of all together. A record
+/// in the trail, which has all of them, has 1 MiB.
+const HOLD_BYTES_MAX: usize = 64 << 10;
+const HOLDS_OF_TENANT_BYTES_MAX: usize = 128 << 10;
+const HOLDS_BYTES_MAX: usize = 640 << 10;
 
 /// What is kept, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,8 +241,35 @@ impl Policy {
             check_tenant(tenant)?;
         }
         check_reason(&hold.reason)?;
+        self.check_room(&hold)?;
         self.holds.insert(name.to_owned(), hold);
         Ok(())
+    }
+
+    /// Fails if a hold is too long: each change of the policy records all of them, and one tenant's
+    /// must not keep the others from theirs.
+    fn check_room(&self, hold: &Hold) -> Result<()> {
+        let length =
+            |hold: &Hold| serde_json::to_string(hold).map_or(usize::MAX, |text| text.len());
+        let own = length(hold);
+        let of_tenant = |tenant: &String| {
+            let others = self.holds.values().filter(|other| other.tenants.contains(tenant));
+            others.map(length).sum::<usize>()
+        };
+        let most = hold.tenants.iter().map(of_tenant).max().unwrap_or_default();
+        let all: usize = self.holds.values().map(length).sum();
+        let (what, limit) = if own > HOLD_BYTES_MAX {
+            ("the filter and the reason of a hold are", HOLD_BYTES_MAX)
+        } else if own.saturating_add(most) > HOLDS_OF_TENANT_BYTES_MAX {
+            ("the holds of one tenant are", HOLDS_OF_TENANT_BYTES_MAX)
+        } else if own.saturating_add(all) > HOLDS_BYTES_MAX {
+            ("all holds are", HOLDS_BYTES_MAX)
+        } else {
+            return Ok(());
+        };
+        let what =
+            format!("{what} at most {} KiB long together: hold by fewer values", limit >> 10);
+        Err(Error::parameter("filter", what))
     }
 
     /// Lifts a hold.
@@ -286,6 +318,32 @@ mod tests {
         assert_eq!(Policy::of(&state).expect("our own"), policy);
         assert_eq!(Policy::of(&AdminSnapshot::default()).expect("none"), Policy::default());
         assert!(Policy::decode(b"{}").is_err() && Policy::decode(b"").is_err());
+    }
+
+    #[test]
+    fn the_holds_of_a_tenant_leave_room_for_those_of_others() {
+        let mut policy = Policy::default();
+        let hold = |tenant: &str, letters: usize| Hold {
+            tenants: [tenant.to_owned()].into(),
+            filter: vec![("operator".to_owned(), "x".repeat(letters))],
+            reason: "a case".to_owned(),
+            placed: NOW.to_string(),
+        };
+        let refused = |placed: Result<()>| {
+            placed.err().map(|error| error.parameter_name().unwrap_or_default().to_owned())
+        };
+        let filter = Some("filter".to_owned());
+        assert_eq!(refused(policy.place("long", hold("a", 70_000))), filter);
+        policy.place("a1", hold("a", 60_000)).expect("a hold");
+        policy.place("a2", hold("a", 60_000)).expect("a hold");
+        assert_eq!(refused(policy.place("a3", hold("a", 60_000))), filter);
+        let placed = (0..20).filter(|number| {
+            let tenant = format!("t{number}");
+            policy.place(&tenant, hold(&tenant, 60_000)).is_ok()
+        });
+        assert_eq!(placed.count(), 8, "as many as a record has room for");
+        policy.lift("a1", "it is over").expect("a hold");
+        policy.place("b", hold("b", 60_000)).expect("there is room again");
     }
 
     #[test]

@@ -195,12 +195,30 @@ impl Store {
         File::open(&source).map_err(|cause| Error::io(source.display(), cause))
     }
 
+    /// Returns the place of what is to be removed or moved away.
+    ///
+    /// # Errors
+    /// A folder above it that is a symbolic link: what is there is not the store's.
+    fn in_place(&self, path: &str) -> Result<PathBuf> {
+        let mut place = self.root.clone();
+        let mut parts = Path::new(path).components().peekable();
+        while let Some(part) = parts.next() {
+            place.push(part);
+            let is_link = || fs::symlink_metadata(&place).is_ok_and(|found| found.is_symlink());
+            if parts.peek().is_some() && is_link() {
+                let what = "is a symbolic link: nothing is removed through it";
+                return Err(Error::invalid(format!("{} {what}", place.display())));
+            }
+        }
+        Ok(place)
+    }
+
     /// Removes a file, if it exists.
     ///
     /// # Errors
     /// A file that exists and cannot be removed.
     pub fn remove(&self, path: &str) -> Result<()> {
-        let target = self.path(path);
+        let target = self.in_place(path)?;
         match fs::remove_file(&target) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
                 Err(Error::io(target.display(), cause))
@@ -214,7 +232,7 @@ impl Store {
     /// # Errors
     /// A disk that fails.
     pub fn rename(&self, from: &str, to: &str) -> Result<()> {
-        let (source, target) = (self.path(from), self.path(to));
+        let (source, target) = (self.in_place(from)?, self.path(to));
         let folder =
             |path: &Path| path.parent().map_or_else(|| self.root.clone(), Path::to_path_buf);
         let moved = self
@@ -233,7 +251,7 @@ impl Store {
     /// # Errors
     /// A folder that is not empty; a disk that fails.
     pub fn remove_folder(&self, folder: &str) -> Result<()> {
-        let target = self.path(folder);
+        let target = self.in_place(folder)?;
         fs::remove_dir(&target).map_err(|cause| Error::io(target.display(), cause))
     }
 

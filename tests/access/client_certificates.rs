@@ -2,14 +2,15 @@
 
 use super::server::Guarded;
 use super::trail::{named, server};
-use crate::support::pki::{Secured, TestAuthority};
+use crate::support::pki::{Identity, Secured, TestAuthority};
 use crate::support::python::serve_with;
 use annals::api::{ServeOptions, TlsFiles};
-use rustls::ClientConfig;
 use rustls::version::TLS13;
+use rustls::{ClientConfig, HandshakeKind};
 use serde_json::{Value as Json, json};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Serves the store over TLS too, to clients with a certificate; returns
 /// the address and such a client.
@@ -19,6 +20,17 @@ pub(super) fn serve_client(
     name: &str,
 ) -> (String, Arc<ClientConfig>) {
     let (servers, clients) = (TestAuthority::new("servers"), TestAuthority::new("clients"));
+    let address = serve_to(server, folder, (&servers, &clients));
+    let identity = clients.client(name, "spiffe://logs/producer");
+    (address, config_of(&servers, &identity))
+}
+
+/// Serves the store over TLS too; returns the address.
+fn serve_to(
+    server: &Guarded,
+    folder: &Path,
+    (servers, clients): (&TestAuthority, &TestAuthority),
+) -> String {
     let (cert, key) = servers.server("own").write(folder);
     let client_ca = folder.join("clients.pem");
     std::fs::write(&client_ca, clients.pem()).expect("a file");
@@ -28,11 +40,61 @@ pub(super) fn serve_client(
         ..ServeOptions::at("127.0.0.1:0".parse().expect("an address"))
     };
     let url = serve_with(&server.store, options);
-    let identity = clients.client(name, "spiffe://logs/producer");
-    let mut config = (*servers.trusted(&[&TLS13], Some(&identity))).clone();
+    url.strip_prefix("https://").expect("a server over TLS").to_owned()
+}
+
+/// What a client with a certificate speaks.
+fn config_of(servers: &TestAuthority, identity: &Identity) -> Arc<ClientConfig> {
+    let mut config = (*servers.trusted(&[&TLS13], Some(identity))).clone();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let address = url.strip_prefix("https://").expect("a server over TLS").to_owned();
-    (address, Arc::new(config))
+    Arc::new(config)
+}
+
+/// The status of a question over a connection that is open.
+fn status(connection: &mut Secured) -> u16 {
+    let answer = connection.get("/api/v1/count?tenant=t", "").expect("an answer");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
+/// Asks until the answer is another, which must come before the end of a minute.
+fn changed(connection: &mut Secured, from: u16) -> u16 {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let now = status(connection);
+        if now != from || Instant::now() > deadline {
+            return now;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_connection_outlives_neither_its_certificate_nor_the_authority_of_that() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let server = server(true);
+    server.principal(&json!({ "name": "asker", "roles": ["reader"], "tenants": ["t"],
+        "certificates": ["cn:asker"] }));
+    let (servers, clients) = (TestAuthority::new("servers"), TestAuthority::new("clients"));
+    let address = serve_to(&server, folder.path(), (&servers, &clients));
+    let config = |identity: &Identity| config_of(&servers, identity);
+    let long = config(&clients.client("asker", "spiffe://logs/asker"));
+    let short = config(&clients.ending_soon("asker", Duration::from_secs(3)));
+    let mut lasting = Secured::dial(&address, &long).expect("a handshake");
+    let mut ending = Secured::dial(&address, &short).expect("a handshake");
+    assert_eq!((status(&mut lasting), status(&mut ending)), (200, 200));
+    assert_eq!(changed(&mut ending, 200), 401);
+    // Nor is a session taken up that began with it: a certificate is shown each time.
+    Secured::dial(&address, &short)
+        .and_then(|mut again| again.get("/livez", ""))
+        .expect_err("it has ended");
+    for _ in 0..2 {
+        let again = Secured::dial(&address, &long).expect("a handshake");
+        assert_eq!(again.0.conn.handshake_kind(), Some(HandshakeKind::Full));
+    }
+    assert_eq!(status(&mut lasting), 200);
+    let others = TestAuthority::new("others").pem();
+    std::fs::write(folder.path().join("clients.pem"), others).expect("a file");
+    assert_eq!(changed(&mut lasting, 200), 401);
 }
 
 #[test]

@@ -142,11 +142,58 @@ fn projects_are_tenants_and_the_domain_is_the_principal() {
     }
     let tenants = server.json(&partner, "/api/v1/tenants");
     assert_eq!(tenants["tenants"][0]["tenant"], "seen", "{tenants}");
+    let token = {
+        let mut wish = password("anna", &partner);
+        wish["auth"]["scope"]["project"]["name"] = "seen".into();
+        subject(&ask(&server, &wish))
+    };
+    assert_eq!(ids(&server.json(&token, "/v3/projects")), ["seen"]);
     let domains = of_key("/v3/auth/domains", &li);
     assert_eq!(
         (&domains["domains"][0]["id"], &domains["domains"][0]["name"]),
         (&json!("li"), &json!("li"))
     );
+}
+
+#[test]
+fn a_token_of_a_project_is_for_nothing_else() {
+    let server = server();
+    for tenant in ["a", "b"] {
+        let event = json!({ "event_name": "n", "source": "s", "trace_id": tenant,
+            "time": "2026-06-01T00:00:00Z" });
+        server.store.ingest(tenant, &[event.to_string()]);
+    }
+    let own = server.principal(&json!({ "name": "wide", "tenants": ["a", "b"],
+        "roles": ["auditor", "ingest", "system_administrator"] }));
+    let token = |project: Option<&str>| {
+        let mut wish = password("wide", &own);
+        if let Some(project) = project {
+            wish["auth"]["scope"]["project"]["id"] = project.into();
+        }
+        subject(&ask(&server, &wish))
+    };
+    let (whole, of_a) = (token(None), token(Some("a")));
+    let event = json!({ "event_name": "m", "source": "s" }).to_string();
+    for (method, path, body, with_whole, with_a) in [
+        ("GET", "/api/v1/count?tenant=a", "", 200, 200),
+        ("GET", "/api/v1/count?tenant=b", "", 200, 403),
+        ("GET", "/api/v1/count?tenant=a&tenant=b", "", 200, 403),
+        ("GET", "/api/v1/events/b?tenant=b", "", 200, 403),
+        ("GET", "/api/v1/events/b?tenant=*", "", 200, 404),
+        ("GET", "/api/v1/events.csv?tenant=b", "", 200, 403),
+        ("GET", "/api/v1/quarantine?tenant=b", "", 200, 403),
+        ("GET", "/v3/b/traces?trace_type=system", "", 200, 403),
+        ("GET", "/api/v1/status", "", 200, 403),
+        ("POST", "/api/v1/events?tenant=a", event.as_str(), 200, 200),
+        ("POST", "/api/v1/events?tenant=b", event.as_str(), 200, 403),
+    ] {
+        for (token, wanted) in [(&whole, with_whole), (&of_a, with_a)] {
+            let answer = server.call(Some(token), method, path, body.to_owned());
+            assert_eq!(answer.status.as_u16(), wanted, "{method} {path}: {}", answer.text());
+        }
+    }
+    let count = |token: &str| server.json(token, "/api/v1/count?tenant=*")["count"].clone();
+    assert_eq!((count(&whole), count(&of_a)), (json!(4), json!(2)));
 }
 
 #[test]

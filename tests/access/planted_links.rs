@@ -92,6 +92,31 @@ fn nothing_is_written_into_a_folder_that_a_link_leads_to() {
 }
 
 #[test]
+fn nothing_is_removed_or_moved_through_a_folder_that_is_a_link() {
+    for link in ["wal/beside", "events/date=2026-06-01"] {
+        let mut server = Guarded::new();
+        server.store.ingest("t", &[record("a")]);
+        server.close();
+        let outside = tempfile::tempdir().expect("a folder");
+        for name in ["theirs", "part-00000.parquet"] {
+            fs::write(outside.path().join(name), "a file of somebody else").expect("a file");
+        }
+        let here = server.store.path().join(link);
+        if here.exists() {
+            fs::rename(&here, here.with_extension("before")).expect("moved");
+        }
+        fs::create_dir_all(here.parent().expect("a folder")).expect("a folder");
+        symlink(outside.path(), &here).expect("a link");
+        let before = content(outside.path());
+        let settings = Settings { compact: false, ..Settings::default() };
+        if server.try_reopen(settings).is_ok() {
+            server.close();
+        }
+        assert_eq!(content(outside.path()), before, "{link}");
+    }
+}
+
+#[test]
 fn the_first_token_is_written_to_a_file_of_its_own() {
     let mut store = TestStore::new();
     store.close();

@@ -338,6 +338,11 @@ fn no_producer_moves_a_period_by_what_it_delivers() {
     assert!(stage.server.json(&stage.auditor, path)["count"].as_u64() >= Some(10));
 
     // A part of a delivery is kept aside, and the rest is taken.
+    let parts = || {
+        let path = "/api/v1/count?tenant=_annals&event_name=refuseRecords";
+        stage.server.json(&stage.auditor, path)["count"].as_u64().expect("a count")
+    };
+    let parts_before = parts();
     let mixed = [
         json!({ "of": "other", "trace_id": "fine", "event_name": "n", "source": "s",
             "time": day(1) }),
@@ -350,8 +355,7 @@ fn no_producer_moves_a_period_by_what_it_delivers() {
     let answer = stage.server.call(Some(&producers[2]), "POST", path, lines);
     assert_eq!(answer.json()["accepted"], 1, "{}", answer.text());
     assert_eq!(answer.json()["quarantined"].as_array().map(Vec::len), Some(1));
-    let path = "/api/v1/count?tenant=_annals&event_name=refuseRecords";
-    assert_eq!(stage.server.json(&stage.auditor, path)["count"], 1);
+    assert_eq!(parts(), parts_before + 1);
     // Decoded again, even into the tenant itself, it is an event and no evidence.
     let decoded =
         stage.server.store.post("/api/v1/quarantine/decode?tenant=*&unknown_tenant=d", "");
@@ -498,6 +502,35 @@ fn a_distributor_speaks_of_customers_of_its_resellers_where_its_own_events_are_s
     let made = stage.relationships().into_iter().find(|known| known["from"] == day(30));
     assert_eq!(made.expect("a period")["tenants"], json!(["d"]));
     assert_eq!(stage.days(&other, "c1"), range(30, 100));
+    // Once r is no reseller any more, an end of what the tenant began counts, and no beginning.
+    stage.deliver(&stage.collector, &[reseller("disassociateReseller", "x7", "not_before", 40)]);
+    stage.deliver(&stage.collector, &[of_r("disassociateCustomer", "x8", "not_before", 50)]);
+    assert_eq!(stage.days(&other, "c1"), range(30, 50));
+    stage.deliver(&stage.collector, &[of_r("associateCustomer", "x9", "associated_on", 60)]);
+    assert_eq!(stage.days(&other, "c1"), range(30, 50));
+}
+
+#[test]
+fn a_partner_is_told_of_relationships_of_its_own_time() {
+    let stage = Stage::new();
+    for (customer, from, to) in [("c1", 10, Some(20)), ("c2", 30, Some(80)), ("c3", 60, None)] {
+        let mut body = json!({ "partner": "p", "customer": customer, "tenants": ["d"],
+            "from": day(from) });
+        if let Some(to) = to {
+            body["to"] = day(to).into();
+        }
+        stage.relate(&body);
+    }
+    let known = |name: &str, settings: Json| {
+        let token = stage.partner(name, &settings);
+        let answer = stage.server.json(&token, "/api/v1/relationships");
+        let all = answer["relationships"].as_array().expect("a list").clone();
+        all.iter().map(|one| (one["customer"].clone(), one["to"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(known("all", json!({ "partner": "p" })).len(), 3);
+    let part = known("part", json!({ "partner": "p", "from": day(25), "to": day(50) }));
+    assert_eq!(part, [(json!("c2"), Json::Null)], "its end is of a later time");
+    assert!(known("rows", json!({ "partner": "p", "rows": { "source": "BSS" } })).is_empty());
 }
 
 #[test]

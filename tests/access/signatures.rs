@@ -374,7 +374,7 @@ fn what_changes_something_is_carried_out_once_and_what_asks_as_often_as_it_is_se
     assert_eq!(status(&create.send(&server, &admin)), 201);
     let again = create.send(&server, &admin);
     assert_eq!(status(&again), 409);
-    assert!(again.text().contains("carried out before"), "{}", again.text());
+    assert!(again.text().contains("come before"), "{}", again.text());
     let remove = Call::new("DELETE", "/api/v1/principals/new", "");
     assert_eq!(status(&remove.send(&server, &admin)), 204);
     // What was removed does not come back with an old request, as long as that is good.
@@ -397,6 +397,59 @@ fn what_changes_something_is_carried_out_once_and_what_asks_as_often_as_it_is_se
     let bulk = Call::new("POST", "/es/t/x/_bulk", bulk);
     assert_eq!(status(&bulk.send(&server, &li)), 200);
     assert_eq!(status(&bulk.send(&server, &li)), 409);
+}
+
+#[test]
+fn what_was_refused_for_a_limit_may_be_sent_again_as_it_is() {
+    let server = server();
+    let admin = principal(&server, "sec", &["security_administrator"]);
+    let settings = json!({ "name": "busy", "roles": ["security_administrator"],
+        "limits": { "requests": 1 } });
+    server.principal(&settings);
+    let busy = key_of(&server, "busy");
+    let create = |name: &str| {
+        let settings = json!({ "name": name, "roles": ["reader"], "tenants": ["t"] });
+        Call::new("POST", "/api/v1/principals", &settings.to_string())
+    };
+    let mut answers = Vec::new();
+    let refused = loop {
+        let call = create(&format!("n{}", answers.len()));
+        let answer = call.send(&server, &busy);
+        if answer.status == 503 {
+            break call;
+        }
+        answers.push(answer);
+        assert!(answers.len() < 1_000, "one a second");
+    };
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let answer = loop {
+        let answer = refused.send(&server, &busy);
+        if answer.status != 503 || std::time::Instant::now() > deadline {
+            break answer;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    assert_eq!(status(&answer), 201, "{}", answer.text());
+    assert_eq!(status(&create("other").send(&server, &admin)), 201);
+}
+
+#[test]
+fn a_signature_whose_time_ends_while_its_body_comes_is_refused() {
+    let server = server();
+    let admin = principal(&server, "sec", &["security_administrator"]);
+    let settings = json!({ "name": "new", "roles": ["reader"], "tenants": ["t"] }).to_string();
+    let call = Call::new("POST", "/api/v1/principals", &settings);
+    let (clock, text) = (Arc::clone(&server.store.clock), settings.clone());
+    let request = call.request(&call.signature(&admin));
+    let (parts, _) = request.into_parts();
+    // The head is read in time, and the body has taken longer than the signature is good.
+    let body = futures::stream::once(async move {
+        clock.set(Timestamp::from_millis(NOW + 15 * 60_000 + 1_000));
+        Ok::<_, std::io::Error>(text)
+    });
+    let answer = server.send(axum::http::Request::from_parts(parts, Body::from_stream(body)));
+    assert_eq!(status(&answer), 401, "{}", answer.text());
+    assert!(answer.text().contains("signed at"), "{}", answer.text());
 }
 
 #[test]

@@ -229,6 +229,52 @@ fn exports_sign_ins_refusals_and_other_reads_are_recorded() {
 }
 
 #[test]
+fn a_question_is_recorded_as_a_whole_or_not_answered() {
+    let server = server(true);
+    let token = server.principal(&json!({ "name": "li", "roles": ["auditor"], "tenants": ["t"] }));
+    let asked = |first: usize| {
+        let value = |number: usize| format!("{number:01000}");
+        let values: Vec<String> = (0..first / 1_000).map(value).collect();
+        let body = json!({ "any": [{ "source": values }, { "operator": "the-victim" }] });
+        let path = "/api/v1/count/query?tenant=t";
+        server.call(Some(&token), "POST", path, body.to_string())
+    };
+    let answer = asked(200_000);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let record = named(&server, "askQuestion").pop().expect("its record").to_string();
+    assert!(record.contains("the-victim"), "{}", &record[..1_000]);
+    assert_eq!(asked(300_000).status, 413);
+}
+
+#[test]
+fn what_is_refused_is_recorded_with_what_it_was_about() {
+    let server = server(true);
+    let admin = json!({ "name": "ada", "roles": ["tenant_administrator"], "tenants": ["t"] });
+    let admin = server.principal(&admin);
+    for name in ["one", "two"] {
+        let path = format!("/api/v1/holds/{name}?reason=x");
+        assert_eq!(server.call(Some(&admin), "DELETE", &path, Body::empty()).status, 404);
+    }
+    let records = named(&server, "refuseCall");
+    let paths: Vec<&Json> = records.iter().map(|one| &one["details"]["asked"]["path"]).collect();
+    assert_eq!(paths, ["/api/v1/holds/one", "/api/v1/holds/two"]);
+    // By interfaces that answer for each record, too.
+    let producer = json!({ "name": "pia", "roles": ["ingest"], "tenants": ["t", "u"] });
+    let producer = server.principal(&producer);
+    let own = json!({ "event_name": "n", "source": "s", "project_id": "t" });
+    let other = json!({ "event_name": "n", "source": "s", "project_id": "victim" });
+    let bulk = format!("{{\"create\":{{\"_index\":\"victim\"}}}}\n{other}\n");
+    let lines = format!("{own}\n{other}\n");
+    for (path, body) in [("/_bulk", bulk), ("/api/v1/events?tenant_from=project_id", lines)] {
+        assert_eq!(server.call(Some(&producer), "POST", path, body).status, 200, "{path}");
+        let last = named(&server, "refuseRecords").pop().expect("a record");
+        assert_eq!((&last["operator"], &last["level"]), (&json!("pia"), &json!("warning")));
+        assert_eq!(last["details"]["tenants"], json!(["victim"]), "{last}");
+    }
+    assert_eq!(named(&server, "refuseRecords").len(), 2);
+}
+
+#[test]
 fn an_export_that_breaks_off_is_recorded_with_what_it_had_given() {
     let server = server(true);
     ingest(&server, 20_000);

@@ -173,6 +173,7 @@ const UNRECORDED: &[&str] = &[
 
 #[test]
 fn what_cannot_be_recorded_is_not_answered_by_any_route() {
+    let backups = tempfile::tempdir().expect("a temporary directory");
     let fails = Arc::new(AtomicBool::new(false));
     let at = Arc::clone(&fails);
     let at_failpoint = AtFailpoint::new(move |step| match step {
@@ -180,11 +181,17 @@ fn what_cannot_be_recorded_is_not_answered_by_any_route() {
         _ => Ok(()),
     });
     let mut store = TestStore::new();
-    store.reopen_with(Settings { at_failpoint, compact: false, ..Settings::default() });
+    store.reopen_with(Settings {
+        at_failpoint,
+        compact: false,
+        backups: Some(backups.path().to_owned()),
+        ..Settings::default()
+    });
     let record = json!({ "trace_id": "canary-of-mine", "event_name": "n", "source": "s",
         "time": "2026-06-01T00:00:00Z" });
     store.ingest("mine", &[record.to_string()]);
     let server = Guarded::recording(store, false);
+    let copy = backups.path().join("copy");
     fails.store(true, Ordering::Relaxed);
     for (method, path) in route_needs() {
         let route = format!("{method} {path}");
@@ -200,6 +207,12 @@ fn what_cannot_be_recorded_is_not_answered_by_any_route() {
         assert!(!answer.status.is_success(), "{route}: {told}");
         assert!(!told.contains("canary-of-mine"), "{route}: {told}");
     }
+    let answer = server.call(None, "POST", "/api/v1/backups?name=copy", "");
+    let is_made = copy.join("events").exists();
+    assert!(answer.status.is_server_error() && !is_made, "{}", answer.text());
     fails.store(false, Ordering::Relaxed);
     assert_eq!(server.call(None, "GET", "/api/v1/count?tenant=mine", "").status, 200);
+    let answer = server.call(None, "POST", "/api/v1/backups?name=copy", "");
+    let is_made = copy.join("events").exists();
+    assert!(answer.status.is_success() && is_made, "{}", answer.text());
 }

@@ -214,7 +214,7 @@ fn a_change_that_was_recorded_and_not_put_in_force_is_at_the_next_start() {
     let seen: Vec<[&Json; 4]> = changes
         .iter()
         .map(|change| {
-            let days = &change["policy"]["default_days"];
+            let days = &change["changes"][0]["body"]["default_days"];
             [&change["trace_id"], &change["operator"], &change["source_ip"], days]
         })
         .collect();

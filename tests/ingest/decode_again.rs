@@ -145,6 +145,7 @@ fn a_record_that_holds_several_is_split_as_a_stream_is() {
         cut: None,
         conflict: false,
         is_bound: false,
+        foreign: None,
     };
     let batch = DecodedBatch { rejected: vec![rejected], ..DecodedBatch::default() };
     store.engine().ingest(batch, "file.log").expect("it is kept");
@@ -209,6 +210,7 @@ fn a_record_of_which_nothing_decodes_stays_as_it_is() {
         cut: None,
         conflict: false,
         is_bound: false,
+        foreign: None,
     };
     let rejected = vec![rejected("{]\n[}\n", Some("t")), rejected(&record(0), Some("_annals"))];
     let batch = DecodedBatch { rejected, ..DecodedBatch::default() };

@@ -1,5 +1,6 @@
 //! Certificates for tests, and a client that speaks TLS.
 
+use annals::clock::{Clock, SystemClock};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, SanType,
@@ -58,6 +59,15 @@ impl TestAuthority {
         self.sign(name, |params| {
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
             params.subject_alt_names = vec![SanType::URI(uri.try_into().expect("ASCII"))];
+        })
+    }
+
+    /// The same, which ends after a time.
+    pub(crate) fn ending_soon(&self, name: &str, after: Duration) -> Identity {
+        self.sign(name, |params| {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            let now = Duration::from_millis(SystemClock.now().millis().unsigned_abs());
+            params.not_after = (std::time::UNIX_EPOCH + now + after).into();
         })
     }
 

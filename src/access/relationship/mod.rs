@@ -348,10 +348,19 @@ impl Relationships {
             if standing.partners.is_empty() || standing.partners.contains(named) {
                 return Some(SpokenOf { partner: named.clone(), is_own: true });
             }
-            // A distributor knows the customers of its resellers, while they are that.
+            // A distributor knows the customers of its resellers, while they are that. What its own
+            // events began, they end whenever it is: less is seen then.
             let mut resold = self.about(&Subject::Reseller(named.clone())).iter();
             let is_resold = resold
                 .any(|known| standing.partners.contains(&known.partner) && known.holds_at(said.at));
+            let ends_own = || {
+                let mut about = self.about(&said.subject).iter();
+                matches!(said.says, Says::Ended | Says::MayHaveEnded)
+                    && about.any(|known| {
+                        known.partner == *named && known.tenants.contains(&said.tenant)
+                    })
+            };
+            let is_resold = is_resold || ends_own();
             return is_resold.then(|| SpokenOf { partner: named.clone(), is_own: false });
         }
         let own = |partner: &String| SpokenOf { partner: partner.clone(), is_own: true };

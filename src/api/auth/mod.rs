@@ -149,6 +149,11 @@ pub(in crate::api) async fn authorize(
         drop(request);
         return CallRefusal::limited(reached).recorded(&app, refused).await;
     }
+    if let Err(refusal) = signed::check_once(&app, &mut request, &caller) {
+        let refused = refused_request(&app, &request, Some(caller));
+        drop(request);
+        return refusal.recorded(&app, refused).await;
+    }
     if caller.grant().is_none() || request.body().is_end_stream() {
         return next.run(request).await;
     }

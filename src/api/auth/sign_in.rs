@@ -78,7 +78,11 @@ pub(super) fn begin_session(
     peer: Option<&Peer>,
 ) -> Result<(Caller, String)> {
     let caller = caller.at(peer.map(|peer| peer.client));
-    let value = app.sessions.begin(&caller, proof, app.engine.clock().now())?;
+    let now = app.engine.clock().now();
+    let value = app.sessions.begin(&caller, proof, now)?;
+    // Its record names the session that begins here.
+    let begun = app.sessions.caller(&value, &app.engine.directory(), now);
+    let caller = begun.map_or_else(|| caller.clone(), |begun| begun.at(caller.address()));
     Ok((caller, cookie(&value, "", app.has_tls(peer))))
 }
 

@@ -4,7 +4,7 @@
 //! here, as it came over the wire, within a limit and in room of its own. What can be refused
 //! without the body is refused before it is read.
 
-use super::permissions::{Need, is_question};
+use super::permissions::{DELIVER, Need, is_question};
 use super::replay::{Noted, UsedSignature};
 use super::{CallRefusal, permitted};
 use crate::access::{
@@ -20,6 +20,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::body::Body as _;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// The most bytes of a signed body, as at Huawei Cloud.
 const BODY_BYTES_MAX: usize = 12 << 20;
@@ -87,15 +88,32 @@ pub(super) async fn admit(
         }
         return Ok(caller);
     }
-    check_once(app, &good.header, good.date).map_err(|refusal| {
-        let known = Some(Box::new(caller.clone()));
-        CallRefusal { caller: known, ..refusal }
-    })?;
+    let is_delivery = need == DELIVER;
+    let change = SignedChange { header: Arc::new(good.header), date: good.date, is_delivery };
+    request.extensions_mut().insert(change);
     Ok(caller)
 }
 
-/// Fails if a request was carried out before, as far as that can be known.
-fn check_once(app: &App, header: &SignatureHeader, date: Timestamp) -> Result<(), CallRefusal> {
+/// A signed request that is carried out once.
+#[derive(Clone)]
+pub(super) struct SignedChange {
+    header: Arc<SignatureHeader>,
+    date: Timestamp,
+    is_delivery: bool,
+}
+
+/// Fails if a request was carried out before, as far as that can be known. It is the last that a
+/// request is refused for: what was refused for a limit may be sent again as it is.
+pub(super) fn check_once(
+    app: &App,
+    request: &mut Request,
+    caller: &Caller,
+) -> Result<(), CallRefusal> {
+    let Some(change) = request.extensions_mut().remove::<SignedChange>() else { return Ok(()) };
+    let SignedChange { header, date, is_delivery } = change;
+    let now = app.engine.clock().now();
+    // Its body may have taken long, and its signature is not remembered for longer than it is good.
+    sent_request(request).check_date(now)?;
     // Times of signatures are whole seconds.
     if date.millis() + 1_000 <= app.started.millis() {
         return Err(CallRefusal::unauthorized(
@@ -108,15 +126,13 @@ fn check_once(app: &App, header: &SignatureHeader, date: Timestamp) -> Result<()
     used.update(b"\n");
     used.update(header.signature().as_bytes());
     let used: UsedSignature = used.finalize().into();
-    let (status, detail) = match app.used_signatures.note(
-        used,
-        header.access_key(),
-        app.engine.clock().now(),
-    ) {
+    let principal = caller.grant().map_or("", |grant| grant.principal().name.as_str());
+    let (status, detail) = match app.used_signatures.note(used, (principal, is_delivery), now) {
         Noted::New => return Ok(()),
         Noted::Again => (
             StatusCode::CONFLICT,
-            "this very request was carried out before: sign it again to send it again",
+            "this very request has come before, and its answer said what became of it: sign it \
+            again to send it again",
         ),
         Noted::Full => (
             StatusCode::SERVICE_UNAVAILABLE,

@@ -25,6 +25,8 @@ struct SubjectToken {
     /// The id of the token or access key behind it.
     credential: String,
     began: Timestamp,
+    /// The only tenant that it is for, if one was named.
+    project: Option<String>,
 }
 
 /// The tokens that were given.
@@ -45,7 +47,7 @@ impl SubjectTokens {
     pub(in crate::api) fn give(
         &self,
         caller: &Caller,
-        credential: &str,
+        (credential, project): (&str, Option<&str>),
         now: Timestamp,
     ) -> Result<(String, Timestamp)> {
         let mut secret = [0; 32];
@@ -65,6 +67,7 @@ impl SubjectTokens {
             principal: caller.name().to_owned(),
             credential: credential.to_owned(),
             began: now,
+            project: project.map(str::to_owned),
         };
         tokens.insert(hash_of(&text), token);
         Ok((text, Timestamp::from_millis(now.millis() + AGE_MS)))
@@ -85,6 +88,10 @@ impl SubjectTokens {
         let caller = directory.by_credential(&token.credential, now)?;
         let until = Timestamp::from_millis(token.began.millis() + AGE_MS);
         let caller = caller.standing_on(CallerBasis::until(until));
+        let caller = match &token.project {
+            Some(project) => caller.confined_to(project),
+            None => caller,
+        };
         Some((caller, token.credential.clone()))
     }
 }

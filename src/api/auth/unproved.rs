@@ -13,8 +13,11 @@ use axum::http::StatusCode;
 use std::time::Duration;
 
 /// How many of them are on their way at a time, of an access key and of an address.
-const OF_KEY_MAX: usize = 8;
+const OF_KEY_MAX: usize = 32;
 const OF_ADDRESS_MAX: usize = 4;
+/// How long one may take: whoever sends slowly what nobody has signed would keep the place of the
+/// key's owner.
+const ARRIVAL: Duration = Duration::from_secs(30);
 /// How long one waits for its place.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -65,7 +68,14 @@ impl App {
             None => None,
         };
         let of_key = bodies.of_keys.take(key.to_owned(), PATIENCE).await.ok_or_else(full)?;
-        let body = self.hold_body(body, limit, &bodies.room).await;
+        let body = tokio::time::timeout(ARRIVAL, self.hold_body(body, limit, &bodies.room)).await;
+        let body = body.map_err(|_| {
+            let detail = format!(
+                "a signed body must be here within {} s unless X-Sdk-Content-Sha256 is signed",
+                ARRIVAL.as_secs()
+            );
+            CallRefusal::of(StatusCode::REQUEST_TIMEOUT, detail)
+        })?;
         let body =
             body.map_err(|error| CallRefusal::of(status_of(error.kind()), error.to_string()))?;
         Ok(UnprovedBody { body, _places: (of_address, of_key) })

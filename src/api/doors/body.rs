@@ -1,6 +1,7 @@
 //! Request bodies, with limits that apply before memory is used: per body, and for all together.
 
 use super::super::App;
+use super::super::trail::record_foreign;
 use super::chunks::Chunks;
 use super::room::{BodyRoom, TakenRoom};
 use crate::access::Caller;
@@ -109,6 +110,7 @@ impl App {
                 continue;
             }
             let (batch, request, beside, said) = decoded?;
+            record_foreign(self, caller, (source, &batch.foreign)).await?;
             let of_tenants = self.limits.has_deliveries().then(|| bytes_of_tenants(&batch));
             if let Some(bytes) = &of_tenants {
                 self.limits.deliver(bytes).await?;

@@ -6,7 +6,7 @@ use crate::event::Timestamp;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
@@ -47,6 +47,11 @@ impl FileContents {
             hash.update(bytes.map_or(&[][..], Vec::as_slice));
         }
         hash.finalize().into()
+    }
+
+    /// A hash over the authorities of clients.
+    pub(super) fn authorities(&self) -> [u8; 32] {
+        Sha256::digest(self.client_ca.as_deref().unwrap_or_default()).into()
     }
 }
 
@@ -91,6 +96,12 @@ impl TlsFiles {
         };
         let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if contents.client_ca.is_some() {
+            // A session that is taken up again would bring the certificate of the first handshake
+            // along, whatever has become of it since.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         Ok((config, warnings))
     }
 

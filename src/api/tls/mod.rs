@@ -9,6 +9,8 @@ mod files;
 
 pub use files::TlsFiles;
 
+use files::FileContents;
+
 use super::lifecycle;
 use super::peer::PeerCertificate;
 use crate::clock::{Clock, SystemClock};
@@ -37,9 +39,17 @@ const ALERT: &[u8] = &[0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x50];
 #[derive(Debug, Clone)]
 pub(super) struct TlsContext {
     files: Arc<TlsFiles>,
-    current: Arc<RwLock<Arc<ServerConfig>>>,
+    current: Arc<RwLock<Arc<InUse>>>,
     /// The hash of the files in use.
     read: [u8; 32],
+}
+
+/// What was made of the files that were read last.
+#[derive(Debug)]
+struct InUse {
+    config: Arc<ServerConfig>,
+    /// The hash of the authorities of clients.
+    authorities: [u8; 32],
 }
 
 /// A connection after its handshake.
@@ -58,7 +68,7 @@ impl TlsContext {
         let contents = files.read()?;
         let (config, warnings) = files.config(&contents, SystemClock.now())?;
         warn(&warnings);
-        let current = Arc::new(RwLock::new(Arc::new(config)));
+        let current = Arc::new(RwLock::new(Arc::new(InUse::of(config, &contents))));
         Ok(Self { files: Arc::new(files), current, read: contents.hash() })
     }
 
@@ -107,7 +117,8 @@ impl TlsContext {
         }
         let (config, warnings) = self.files.config(&contents, SystemClock.now())?;
         warn(&warnings);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(InUse::of(config, &contents));
         self.read = hash;
         tracing::info!("the certificate in {} is in use", self.files.cert.display());
         Ok(())
@@ -125,12 +136,34 @@ impl TlsContext {
             answer_and_close(&stream, PLAIN);
             return None;
         }
-        let config = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        let stream = TlsAcceptor::from(config).accept(stream).await.ok()?;
-        let chain = stream.get_ref().1.peer_certificates();
-        let certificate =
-            chain.and_then(<[_]>::first).map(|first| Arc::new(certificate::names(first)));
+        let in_use = self.in_use();
+        let stream = TlsAcceptor::from(Arc::clone(&in_use.config)).accept(stream).await.ok()?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let certificate = chain.first().map(|first| {
+            Arc::new(PeerCertificate {
+                until: certificate::until(chain),
+                authorities: in_use.authorities,
+                ..certificate::names(first)
+            })
+        });
         Some(Shaken { stream, certificate })
+    }
+
+    fn in_use(&self) -> Arc<InUse> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns whether a certificate that was good at its handshake is good now: it has not ended,
+    /// and the authorities are those by which it was verified. A connection may be open for long.
+    pub(super) fn is_still_good(&self, certificate: &PeerCertificate) -> bool {
+        certificate.until.is_none_or(|until| SystemClock.now() < until)
+            && certificate.authorities == self.in_use().authorities
+    }
+}
+
+impl InUse {
+    fn of(config: ServerConfig, contents: &FileContents) -> Self {
+        Self { config: Arc::new(config), authorities: contents.authorities() }
     }
 }
 

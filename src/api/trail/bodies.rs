@@ -1,7 +1,7 @@
 //! Bodies that are recorded: what is asked is kept while it is read, and an answer is counted while
 //! it is sent.
 
-use super::ASKED_BYTES_MAX;
+use crate::api::params::QUESTION_BYTES_MAX;
 use crate::engine::{CallCost, CallHandle, Engine};
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
@@ -35,7 +35,7 @@ impl HttpBody for OverheardBody {
             && let Some(data) = frame.data_ref()
         {
             let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-            let room = ASKED_BYTES_MAX.saturating_sub(heard.len());
+            let room = QUESTION_BYTES_MAX.saturating_sub(heard.len());
             heard.extend_from_slice(&data[..data.len().min(room)]);
         }
         frame

@@ -8,12 +8,14 @@ use super::App;
 use super::auth::{Recorded, changes_something, recorded_as};
 use super::error::FailureReason;
 use super::limits::LimitReached;
+use super::params::QUESTION_BYTES_MAX;
 use super::peer::Peer;
 use super::refusal::Refusal;
 use crate::access::{Actor, Caller, without_secrets};
 use crate::calls::Pairs;
 use crate::engine::{CallCost, CallHandle, Engine, RecordSafety, RecordedCall};
 use crate::error::{Error, Result};
+use crate::ingest::ForeignTenants;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
@@ -29,9 +31,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
-/// How much of what was asked is read, and how much of it stands in the record, in bytes. The hash
-/// of all of it does too, if it is longer.
-const ASKED_BYTES_MAX: usize = 2 << 20;
+/// How much of anything but a question stands in a record, in bytes. Of a longer text there is its
+/// beginning, its length and its hash. A question is there as a whole: what somebody asks for first
+/// must not hide the rest.
 const SHOWN_BYTES_MAX: usize = 4 << 10;
 /// Parameters that say where a page begins: the pages of a list are one question.
 const PAGES: &[&str] = &["cursor", "after", "marker", "next"];
@@ -126,6 +128,33 @@ pub(super) async fn record_refusal(
     };
     let recorded = spawn_record(&app.engine, call, CallCost::default(), RecordSafety::Synced, true);
     recorded.await.map(drop).map_err(|error| not_recorded(&request.path, &error))
+}
+
+/// Records that records were delivered for tenants that whoever delivered them may not deliver for,
+/// by an interface that answers for each record.
+///
+/// # Errors
+/// A log that cannot be written.
+pub(super) async fn record_foreign(
+    app: &App,
+    caller: &Caller,
+    (interface, foreign): (&str, &ForeignTenants),
+) -> Result<()> {
+    if !app.has_trail || foreign.is_empty() {
+        return Ok(());
+    }
+    let what = "these are not tenants that the principal delivers for";
+    let mut details = json!({ "tenants": foreign.names(), "reason": what });
+    put_credential(caller, &mut details);
+    let call = RecordedCall {
+        event_name: "refuseRecords",
+        actor: actor(Some(caller), caller.address()),
+        call: interface.to_owned(),
+        details,
+        status: StatusCode::FORBIDDEN.as_u16(),
+    };
+    let cost = CallCost::default();
+    spawn_record(&app.engine, call, cost, RecordSafety::Synced, true).await.map(drop)
 }
 
 /// What is known of a request that is refused.
@@ -301,8 +330,14 @@ impl NotedCall {
         if let Some(reason) = &self.reason {
             details["reason"] = shown(&reason.as_str().into());
         }
-        if self.recorded.is_some_and(Recorded::has_question) {
-            details["asked"] = self.asked();
+        match self.recorded {
+            Some(recorded) if recorded.has_question() => details["asked"] = self.asked(),
+            Some(_) => {}
+            // What a refused call was about is in its path.
+            None => {
+                let path = shown(&without_secrets(&self.path).into());
+                details["asked"] = json!({ "path": path });
+            }
         }
         RecordedCall {
             event_name: self.recorded.map_or("refuseCall", Recorded::event_name),
@@ -316,7 +351,7 @@ impl NotedCall {
     /// Returns the path, the parameters, and the JSON of the body, without what says which page is
     /// wanted. Blanks, and members that are null, say nothing: they would only hide the rest.
     fn asked(&self) -> Json {
-        let told = |text: &str| shown(&without_secrets(text).into());
+        let told = |text: &str| shown_up_to(&without_secrets(text).into(), QUESTION_BYTES_MAX);
         let mut asked = json!({ "path": told(&self.path) });
         let pairs = Pairs::from_query(&self.query);
         let pairs: Vec<(String, String)> =
@@ -333,11 +368,12 @@ impl NotedCall {
                     }
                     drop_nulls(&mut json);
                     // As text: its keys are not fields of the event.
-                    json.to_string()
+                    told(&json.to_string())
                 }
-                Err(_) => String::from_utf8_lossy(&body).into_owned(),
+                // It was refused, whatever it says.
+                Err(_) => shown(&without_secrets(&String::from_utf8_lossy(&body)).into()),
             };
-            asked["body"] = told(&text);
+            asked["body"] = text;
         }
         asked
     }
@@ -357,15 +393,19 @@ fn drop_nulls(json: &mut Json) {
 
 /// Returns a value as it stands in a record: of a long one its beginning, its length and its hash.
 fn shown(value: &Json) -> Json {
+    shown_up_to(value, SHOWN_BYTES_MAX)
+}
+
+fn shown_up_to(value: &Json, most: usize) -> Json {
     let text = match value {
         Json::String(text) => text.clone(),
         other => other.to_string(),
     };
-    if text.len() <= SHOWN_BYTES_MAX {
+    if text.len() <= most {
         return value.clone();
     }
     let hash = crate::event::hex(&Sha256::digest(text.as_bytes()));
-    let mut end = SHOWN_BYTES_MAX;
+    let mut end = most;
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -16,9 +16,31 @@ impl Engine {
     /// If the target holds something else, or the disk fails; an interrupted copy is finished by
     /// the next one.
     pub fn backup(&self, actor: &Actor, target: &Path) -> Result<BackupReport> {
+        self.copy_to(target, |writer| record_backup(actor, writer, target))
+    }
+
+    /// The same for whoever has the files of the store anyway: the copy is made even if it cannot
+    /// be recorded. A disk that accepts no more records is when a backup is needed most.
+    ///
+    /// # Errors
+    /// As [`Engine::backup`].
+    pub fn backup_in_need(&self, target: &Path) -> Result<BackupReport> {
+        self.copy_to(target, |writer| {
+            if let Err(error) = record_backup(&Actor::operator(), writer, target) {
+                tracing::warn!(%error, "cannot record that a backup is made; it is made without");
+            }
+            Ok(())
+        })
+    }
+
+    fn copy_to(
+        &self,
+        target: &Path,
+        record: impl FnOnce(&Writer) -> Result<()>,
+    ) -> Result<BackupReport> {
         let writer = self.writer()?;
         prepare(self.shared.data.store(), target)?;
-        record_backup(actor, writer, target);
+        record(writer)?;
         // Before the seal: the copy has the event of each change that is in its state.
         let admin = self.admin();
         writer.seal_now()?;
@@ -84,9 +106,8 @@ impl Engine {
     }
 }
 
-/// Records that the store is about to be copied, and where to. The copy is made even if that
-/// fails: a disk that accepts no more records is when a backup is needed most.
-fn record_backup(actor: &Actor, writer: &Writer, target: &Path) {
+/// Records that the store is about to be copied, and where to.
+fn record_backup(actor: &Actor, writer: &Writer, target: &Path) -> Result<()> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let record = json!({
         "trace_id": format!("backup-{}-{}", writer.shared.clock.now().millis(),
@@ -94,7 +115,5 @@ fn record_backup(actor: &Actor, writer: &Writer, target: &Path) {
         "resource_type": "backup", "resource_name": name,
         "details": { "to": target.to_string_lossy() },
     });
-    if let Err(error) = writer.record_deed(actor, record) {
-        tracing::warn!(%error, "cannot record that a backup is made; it is made all the same");
-    }
+    writer.record_deed(actor, record).map(drop)
 }

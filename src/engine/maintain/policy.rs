@@ -113,9 +113,7 @@ impl Engine {
                 return Ok(None);
             }
             policy.version += 1;
-            let mut record = deed.record();
-            record["policy"] = json!(policy);
-            Ok(Some((record, vec![policy.record()])))
+            Ok(Some((deed.record(), vec![policy.record()])))
         })?;
         Ok(self.policy())
     }

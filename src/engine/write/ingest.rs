@@ -351,7 +351,7 @@ impl Writer {
         // This is rare: another request brought the same events meanwhile. The file beside the log
         // is written again without them.
         drop(beside);
-        let batch = DecodedBatch { events, lines, rejected: Vec::new() };
+        let batch = DecodedBatch { events, lines, ..DecodedBatch::default() };
         let again = self.compare(batch, source, request)?;
         outcome.duplicate_lines.extend(again.outcome.duplicate_lines);
         outcome.quarantined.extend(again.outcome.quarantined.listed().iter().cloned());

@@ -15,6 +15,7 @@ fn rejected(tenant: &str, text: impl Into<Vec<u8>>) -> Rejected {
         cut: None,
         conflict: false,
         is_bound: false,
+        foreign: None,
     }
 }
 

@@ -44,6 +44,9 @@ pub(super) struct ItemResult {
     pub(super) status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<Cause>,
+    /// The tenant that it was for, if whoever sent it may not deliver for that.
+    #[serde(skip)]
+    pub(super) foreign: Option<String>,
 }
 
 #[derive(Debug, serde::Serialize)]
@@ -98,6 +101,7 @@ impl ItemResult {
             term: Some(1),
             status,
             error: None,
+            foreign: None,
         }
     }
 
@@ -120,6 +124,7 @@ impl ItemResult {
             term: None,
             status,
             error,
+            foreign: None,
         }
     }
 }

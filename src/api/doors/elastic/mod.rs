@@ -227,6 +227,7 @@ impl BulkRequest {
     fn of(engine: &Engine, actions: &[Action<'_>], call: &BulkCall) -> Self {
         let mut asked = Vec::with_capacity(actions.len());
         let mut wanted: BTreeMap<String, (TenantRule, Vec<IncomingRecord>)> = BTreeMap::new();
+        let mut batch = DecodedBatch::default();
         for (line, action) in (1..).zip(actions) {
             let mut refused = None;
             match addressed(action, call) {
@@ -235,7 +236,12 @@ impl BulkRequest {
                         wanted.entry(format!("{rule:?}")).or_insert_with(|| (rule, Vec::new()));
                     group.1.push(IncomingRecord::new(line, bytes));
                 }
-                Err(refusal) => refused = Some(*refusal),
+                Err(refusal) => {
+                    if let Some(tenant) = &refusal.foreign {
+                        batch.foreign.note(tenant);
+                    }
+                    refused = Some(*refusal);
+                }
             }
             let index = action.index.as_deref().unwrap_or_default().to_owned();
             asked.push(BulkAction {
@@ -245,12 +251,12 @@ impl BulkRequest {
                 refused,
             });
         }
-        let mut batch = DecodedBatch::default();
         for (rule, records) in wanted.into_values() {
             let decoded = engine.decode(records, None, &rule);
             batch.events.extend(decoded.events);
             batch.lines.extend(decoded.lines);
             batch.rejected.extend(decoded.rejected);
+            decoded.foreign.names().iter().for_each(|tenant| batch.foreign.note(tenant));
         }
         let batch = tell_repeats_apart(in_order(batch));
         let ids = batch
@@ -305,7 +311,7 @@ fn in_order(batch: DecodedBatch) -> DecodedBatch {
     let mut events: Vec<_> = batch.lines.into_iter().zip(batch.events).collect();
     events.sort_by_key(|(line, _)| *line);
     let (lines, events) = events.into_iter().unzip();
-    DecodedBatch { events, lines, rejected: batch.rejected }
+    DecodedBatch { events, lines, rejected: batch.rejected, foreign: batch.foreign }
 }
 
 /// Returns the record of an action and its tenant.
@@ -367,7 +373,9 @@ fn addressed(
         && let Err(error) = call.caller.check(Permission::Ingest, tenant)
     {
         let (index, id) = (clip(shown, 100), id.map(|id| clip(id, 100)));
-        let refused = ItemResult::refused(index, id, 403, "security_exception", error.to_string());
+        let reason = error.to_string();
+        let mut refused = ItemResult::refused(index, id, 403, "security_exception", reason);
+        refused.foreign = Some(tenant.clone());
         return Err(Box::new(refused));
     }
     // Indices that share a tenant have ids of their own.
