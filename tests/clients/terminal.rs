@@ -51,6 +51,8 @@ impl Terminal {
             .env_remove("PAGER")
             .env_remove("ANNALS_PAGER")
             .env("ANNALS_DATA", self.path("data"))
+            // Nothing is drawn on a terminal that cannot move its cursor.
+            .env("TERM", "xterm")
             .stdin(Stdio::null())
             .output()
             .expect("script runs");
