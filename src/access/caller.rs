@@ -25,8 +25,18 @@ pub struct Caller {
     address: Option<IpAddr>,
     /// What the caller stands on besides.
     basis: CallerBasis,
-    /// The tenant that its credential is for, if that is for less than the principal has.
-    confined: Option<Arc<BTreeSet<String>>>,
+    /// What its credential is for, if that is for less than the principal has.
+    confined: Option<Arc<Confined>>,
+}
+
+/// What a credential for one tenant is for.
+#[derive(Debug, Default)]
+struct Confined {
+    /// The tenant, as the only one of a set; none for the store's own, which no such credential is
+    /// for.
+    seen: BTreeSet<String>,
+    /// The same if it is one of the principal's own, and not only seen by relationships.
+    own: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -90,12 +100,19 @@ impl Caller {
     /// Returns the same caller, with nothing but what it may do and see of one tenant.
     #[must_use]
     pub fn confined_to(self, tenant: &str) -> Self {
-        Self { confined: Some(Arc::new(BTreeSet::from([tenant.to_owned()]))), ..self }
+        let mut confined = Confined::default();
+        if tenant != SYSTEM_TENANT {
+            confined.seen.insert(tenant.to_owned());
+            if self.grant().is_none_or(|grant| grant.tenants.covers(tenant)) {
+                confined.own.insert(tenant.to_owned());
+            }
+        }
+        Self { confined: Some(Arc::new(confined)), ..self }
     }
 
     /// Returns the tenant that the caller's credential is confined to, as the only one of a set.
     pub fn confined(&self) -> Option<&BTreeSet<String>> {
-        self.confined.as_deref()
+        self.confined.as_ref().map(|confined| &confined.seen)
     }
 
     /// Returns whether the caller's credential is for a tenant, whatever the principal may see.
@@ -166,11 +183,11 @@ impl Caller {
                 Err(forbidden())
             };
         }
-        let visible = match (grant.visible_tenants(), self.confined()) {
+        let visible = match (grant.visible_tenants(), &self.confined) {
             (None, None) => Tenants::All,
-            (None, Some(own)) => Tenants::Named(own.clone()),
+            (None, Some(confined)) => Tenants::Named(confined.own.clone()),
             (Some(visible), None) => Tenants::Named(visible),
-            (Some(visible), Some(own)) => Tenants::Named(&visible & own),
+            (Some(visible), Some(confined)) => Tenants::Named(&visible & &confined.seen),
         };
         let tenants = match (names, &visible) {
             ([], Tenants::Named(own)) if own.len() == 1 => visible,
@@ -239,8 +256,8 @@ impl Caller {
     /// Returns the tenant that records belong to if the request does not say: that of a caller with
     /// one tenant.
     pub fn only_tenant(&self) -> Option<&str> {
-        match (self.confined(), &self.grant()?.tenants) {
-            (Some(own), _) => own.first().map(String::as_str),
+        match (&self.confined, &self.grant()?.tenants) {
+            (Some(confined), _) => confined.own.first().map(String::as_str),
             (None, Tenants::Named(own)) if own.len() == 1 => own.first().map(String::as_str),
             _ => None,
         }
@@ -249,8 +266,8 @@ impl Caller {
     /// Returns the tenants that the caller may deliver records for; `None` if for all but the
     /// store's own.
     pub fn deliverable(&self) -> Option<&BTreeSet<String>> {
-        match (self.confined(), &self.grant()?.tenants) {
-            (Some(own), _) => Some(own),
+        match (&self.confined, &self.grant()?.tenants) {
+            (Some(confined), _) => Some(&confined.own),
             (None, Tenants::All) => None,
             (None, Tenants::Named(own)) => Some(own),
         }
@@ -386,10 +403,29 @@ mod tests {
         for names in [&[][..], &["*"], &[SYSTEM_TENANT]] {
             assert_eq!(kind(audit.scope(names)), Some(ErrorKind::Forbidden), "{names:?}");
         }
-        // Of what the principal has no more, it has nothing either.
+    }
+
+    #[test]
+    fn no_credential_for_one_tenant_is_for_the_stores_own() {
+        for roles in [&["auditor"][..], &["audit_administrator", "auditor"], &["ingest"]] {
+            let trail = caller(roles, &["*"]).confined_to(SYSTEM_TENANT);
+            for names in [&[][..], &["*"], &[SYSTEM_TENANT]] {
+                let seen = trail.scope(names).is_ok_and(|scope| scope.covers(SYSTEM_TENANT));
+                assert!(!seen, "{roles:?} {names:?}");
+            }
+            assert!(!trail.may_deliver(SYSTEM_TENANT) && trail.only_tenant().is_none());
+            assert!(trail.deliverable().is_some_and(BTreeSet::is_empty), "{roles:?}");
+        }
+    }
+
+    #[test]
+    fn a_credential_for_one_tenant_is_for_nothing_that_the_principal_has_no_more() {
         let other = caller(&["reader"], &["b", "c"]).confined_to("a");
         assert!(!other.scope(&["*"]).expect("nothing").covers("a"));
         assert_eq!(kind(other.scope(&["a"])), Some(ErrorKind::Forbidden));
+        let other = caller(&["ingest"], &["b"]).confined_to("a");
+        assert!(!other.may_deliver("a") && other.only_tenant().is_none());
+        assert!(other.deliverable().is_some_and(BTreeSet::is_empty));
     }
 
     #[test]

@@ -21,7 +21,9 @@ const NAME_LETTERS_MAX: usize = 100;
 const CERTIFICATES_MAX: usize = 20;
 const IDENTITIES_MAX: usize = 100;
 /// Names that mean something else where a principal is named.
-const RESERVED: &[&str] = &["token", "operator", "annals", "unknown"];
+const RESERVED: &[&str] = &["token", "operator", "annals"];
+/// Nor is a new one called as those are whom nobody knows.
+const UNKNOWN: &str = "unknown";
 
 /// A principal as it is stored, set and shown.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -109,7 +111,12 @@ impl Principal {
     /// As [`Principal::grant`]; settings that do not go together, which a store may have from
     /// before they were refused.
     pub fn check(&self, key: [u8; 32]) -> Result<()> {
-        if !self.grant(key)?.may(Permission::Ingest) {
+        let grant = self.grant(key)?;
+        if self.name == UNKNOWN {
+            let what = format!("{UNKNOWN} is who nobody knows: choose another");
+            return Err(Error::parameter("name", what));
+        }
+        if !grant.may(Permission::Ingest) {
             return Ok(());
         }
         let hidden = [

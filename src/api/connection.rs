@@ -324,6 +324,10 @@ impl Service<Request<Incoming>> for Routes {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.phase.set(Wait::Answer);
         let peer = self.peer(&request);
+        // Whoever has another certificate by now shows it to a new connection.
+        let has_lapsed = self.far.certificate.is_some()
+            && peer.certificate.is_none()
+            && !self.served.proxies.trusts(self.far.address.ip().to_canonical());
         request.extensions_mut().insert(peer);
         let (answer, phase) = (self.router.call(request), Arc::clone(&self.phase));
         let is_tls = self.far.is_tls;
@@ -331,6 +335,9 @@ impl Service<Request<Incoming>> for Routes {
             let mut answer: Response = answer.await?;
             if is_tls {
                 answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+            }
+            if has_lapsed {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(answer.map(|body| Answered { body, phase }))
         })

@@ -8,7 +8,7 @@ use super::error::{limit_of, retry_later, status_of};
 use super::limits::LimitReached;
 use super::peer::Peer;
 use super::refusal::Refusal;
-use crate::access::{Caller, Permission, Role, SigningSecret, TOKEN_PREFIX};
+use crate::access::{Caller, Permission, Role, SigningSecret, TOKEN_PREFIX, check_producer};
 use crate::calls::Pairs;
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
@@ -135,6 +135,7 @@ async fn give_token(
     }
     let (caller, method) = found?;
     let project = wish.auth.scope.project.and_then(|project| project.id.or(project.name));
+    project.as_deref().map_or(Ok(()), |project| check_producer(project).map(drop))?;
     let is_own = |project: &String| {
         caller.deliverable().is_none_or(|own| own.contains(project))
             || (caller.may(Permission::Read) && caller.scope(&[project]).is_ok())

@@ -55,10 +55,12 @@ pub(in crate::api) struct PeerCertificate {
     pub(in crate::api) emails: Vec<String>,
     /// SHA-256 of the certificate (DER), in hexadecimal digits.
     pub(in crate::api) sha256: String,
-    /// When the first of the certificates that it was verified by ends.
+    /// When it ends.
     pub(in crate::api) until: Option<Timestamp>,
     /// The hash of the authorities that it was verified against.
     pub(in crate::api) authorities: [u8; 32],
+    /// What was sent to verify it: itself, and those that lead to its authority (DER).
+    pub(in crate::api) chain: Vec<Vec<u8>>,
 }
 
 /// As the log names a caller.

@@ -194,8 +194,14 @@ fn shown(policy: &Policy, caller: &Caller) -> Result<Value> {
         .map(|(tenant, own)| (tenant.clone(), days(*own)))
         .collect();
     let is_restricted = scope.as_ref().is_some_and(Scope::is_restricted);
+    // Who sees a part of a tenant's events is not told what is investigated, nor that something is.
+    let sees_whole = |tenant: &str| {
+        let is_whole = || caller.scope(&[tenant]).is_ok_and(|own| !own.is_restricted());
+        sees(tenant) && (!is_restricted || is_whole())
+    };
     let hold = |(name, hold): (&String, &Hold)| {
-        let tenants: Vec<&String> = hold.tenants.iter().filter(|tenant| sees(tenant)).collect();
+        let tenants: Vec<&String> =
+            hold.tenants.iter().filter(|tenant| sees_whole(tenant)).collect();
         // Filter and reason may be about what the caller does not see.
         if tenants.len() < hold.tenants.len() {
             let shown = json!({ "tenant": tenants, "filter": {}, "reason": "",
@@ -213,10 +219,8 @@ fn shown(policy: &Policy, caller: &Caller) -> Result<Value> {
                 "placed": hold.placed }),
         )
     };
-    // Who sees a part of the events is not told what is investigated, nor that something is.
-    let visible = |(_, hold): &(&String, &Hold)| {
-        !is_restricted && hold.tenants.iter().any(|tenant| sees(tenant))
-    };
+    let visible =
+        |(_, hold): &(&String, &Hold)| hold.tenants.iter().any(|tenant| sees_whole(tenant));
     let holds: Map<String, Value> = policy.holds.iter().filter(visible).map(hold).collect();
     let refusing: Vec<&String> =
         policy.refusing_undated.iter().filter(|tenant| sees(tenant)).collect();

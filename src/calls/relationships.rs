@@ -4,7 +4,8 @@
 use super::params::{Pairs, segment};
 use super::policy::undated;
 use crate::access::{
-    Caller, Permission, Relationship, RelationshipState, Scope, TenantStanding, check_producer,
+    Caller, Permission, Relationship, RelationshipState, Scope, TenantStanding, WaitingChange,
+    check_producer,
 };
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -315,6 +316,8 @@ fn as_seen(caller: &Caller, scope: &Scope, known: &Relationship) -> Relationship
         let sees = |at: Timestamp| grant.sees_of(at, Some(Timestamp::from_millis(at.millis() + 1)));
         seen.to = seen.to.filter(|to| sees(*to));
         seen.evidence.retain(|evidence| sees(evidence.at));
+        let is_seen = |change: &WaitingChange| sees(change.from) && change.to.is_none_or(sees);
+        seen.waiting = seen.waiting.filter(is_seen);
     }
     for evidence in &mut seen.evidence {
         evidence.trace_id = evidence.trace_id.as_deref().map(|id| scope.shown_id(id).into_owned());

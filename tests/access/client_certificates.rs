@@ -78,7 +78,7 @@ fn a_connection_outlives_neither_its_certificate_nor_the_authority_of_that() {
     let address = serve_to(&server, folder.path(), (&servers, &clients));
     let config = |identity: &Identity| config_of(&servers, identity);
     let long = config(&clients.client("asker", "spiffe://logs/asker"));
-    let short = config(&clients.ending_soon("asker", Duration::from_secs(3)));
+    let short = config(&clients.ending_soon("asker", Duration::from_secs(12)));
     let mut lasting = Secured::dial(&address, &long).expect("a handshake");
     let mut ending = Secured::dial(&address, &short).expect("a handshake");
     assert_eq!((status(&mut lasting), status(&mut ending)), (200, 200));
@@ -92,9 +92,24 @@ fn a_connection_outlives_neither_its_certificate_nor_the_authority_of_that() {
         assert_eq!(again.0.conn.handshake_kind(), Some(HandshakeKind::Full));
     }
     assert_eq!(status(&mut lasting), 200);
-    let others = TestAuthority::new("others").pem();
-    std::fs::write(folder.path().join("clients.pem"), others).expect("a file");
+    // One more authority changes nothing for who has a certificate of the first.
+    let (file, others) = (folder.path().join("clients.pem"), TestAuthority::new("others"));
+    std::fs::write(&file, clients.pem() + &others.pem()).expect("a file");
+    let of_others = config(&others.client("asker", "spiffe://logs/asker"));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let known = || {
+        let dialled = Secured::dial(&address, &of_others);
+        dialled.and_then(|mut other| other.get("/livez", "")).is_ok()
+    };
+    while !known() {
+        assert!(Instant::now() < deadline, "the file is not read again");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(status(&mut lasting), 200);
+    std::fs::write(&file, others.pem()).expect("a file");
     assert_eq!(changed(&mut lasting, 200), 401);
+    // It is told to come again, and is not served as nobody for ever.
+    lasting.get("/livez", "").expect_err("the connection is closed");
 }
 
 #[test]

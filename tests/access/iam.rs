@@ -192,6 +192,30 @@ fn a_token_of_a_project_is_for_nothing_else() {
             assert_eq!(answer.status.as_u16(), wanted, "{method} {path}: {}", answer.text());
         }
     }
+    // Nor is there one for the store's own tenant, whoever asks for it.
+    let wide = server.principal(&json!({ "name": "all", "roles": ["auditor"], "tenants": ["*"] }));
+    let mut wish = password("all", &wide);
+    wish["auth"]["scope"]["project"]["id"] = "_annals".into();
+    assert_eq!(ask(&server, &wish).status, 400);
+    // What a partner sees by relationships it does not deliver for.
+    let both = server.principal(&json!({ "name": "both", "roles": ["reader", "ingest"],
+        "partner": "p", "tenants": ["own"] }));
+    let root = server.principal(&json!({ "name": "root", "roles": ["security_administrator"] }));
+    let related = json!({ "partner": "p", "customer": "c", "tenants": ["a"],
+        "from": "2026-01-01T00:00:00Z" });
+    let path = "/api/v1/relationships";
+    assert_eq!(server.call(Some(&root), "POST", path, related.to_string()).status, 201);
+    let mut wish = password("both", &both);
+    wish["auth"]["scope"]["project"]["id"] = "a".into();
+    let of_related = subject(&ask(&server, &wish));
+    let forged = json!({ "event_name": "f", "source": "s", "project_id": "a" }).to_string();
+    for path in ["/api/v1/events?tenant_from=project_id", "/api/v1/events?tenant=a", "/_bulk"] {
+        server.call(Some(&of_related), "POST", path, forged.clone());
+    }
+    let bulk = format!("{{\"create\":{{\"_index\":\"a\"}}}}\n{forged}\n");
+    server.call(Some(&of_related), "POST", "/_bulk", bulk);
+    let forged = server.json(&wide, "/api/v1/count?tenant=*&event_name=f");
+    assert_eq!(forged["count"], 0, "{forged}");
     let count = |token: &str| server.json(token, "/api/v1/count?tenant=*")["count"].clone();
     assert_eq!((count(&whole), count(&of_a)), (json!(4), json!(2)));
 }

@@ -138,6 +138,12 @@ impl Relationship {
             && self.to.is_none_or(|to| moment < to)
     }
 
+    /// Returns whether events of a tenant have begun it.
+    fn was_begun_by(&self, tenant: &str) -> bool {
+        let mut begun = self.evidence.iter().filter(|known| known.says == Says::Began);
+        begun.any(|known| known.tenant.as_deref() == Some(tenant))
+    }
+
     /// Returns whether its period has a moment in common with another's.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.to.is_none_or(|to| other.from < to) && other.to.is_none_or(|to| self.from < to)
@@ -356,9 +362,8 @@ impl Relationships {
             let ends_own = || {
                 let mut about = self.about(&said.subject).iter();
                 matches!(said.says, Says::Ended | Says::MayHaveEnded)
-                    && about.any(|known| {
-                        known.partner == *named && known.tenants.contains(&said.tenant)
-                    })
+                    && about
+                        .any(|known| known.partner == *named && known.was_begun_by(&said.tenant))
             };
             let is_resold = is_resold || ends_own();
             return is_resold.then(|| SpokenOf { partner: named.clone(), is_own: false });

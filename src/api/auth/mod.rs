@@ -25,7 +25,7 @@ use super::peer::Peer;
 use super::refusal::Refusal;
 use super::trail::{RefusedRequest, call_of, record_refusal};
 use super::web;
-use crate::access::{Caller, Directory, TokenRefusal};
+use crate::access::{Caller, CallerBasis, Directory, TokenRefusal};
 use axum::Router;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
@@ -307,7 +307,10 @@ fn of_certificate(directory: &Directory, peer: &Peer) -> Option<Caller> {
     let names = names.chain(certificate.uris.iter().map(typed("uri")));
     let names = names.chain(certificate.emails.iter().map(typed("email")));
     let names = names.chain([format!("sha256:{}", certificate.sha256)]);
-    directory.by_certificate(names)
+    let caller = directory.by_certificate(names)?;
+    // What it began ends with it.
+    let until = certificate.until;
+    Some(caller.standing_on(CallerBasis { until, ..CallerBasis::default() }))
 }
 
 /// Returns the values of the session's cookies.

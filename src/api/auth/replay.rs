@@ -20,7 +20,7 @@ const KEPT_MS: i64 = 2 * SKEW_MS;
 /// principal.
 const KEPT_MAX: usize = 100_000;
 const DELIVERIES_MAX: usize = 80_000;
-const OF_PRINCIPAL_MAX: usize = 20_000;
+const OF_PRINCIPAL_MAX: usize = 40_000;
 
 /// A used signature: the SHA-256 of its access key and itself.
 pub(super) type UsedSignature = [u8; 32];

@@ -17,7 +17,7 @@ const OF_KEY_MAX: usize = 32;
 const OF_ADDRESS_MAX: usize = 4;
 /// How long one may take: whoever sends slowly what nobody has signed would keep the place of the
 /// key's owner.
-const ARRIVAL: Duration = Duration::from_secs(30);
+const ARRIVAL: Duration = Duration::from_secs(60);
 /// How long one waits for its place.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -10,16 +10,13 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-/// When the first certificate of a chain ends; what cannot be read has ended.
-pub(super) fn until(chain: &[CertificateDer<'_>]) -> Option<Timestamp> {
-    let ends = chain.iter().map(|certificate| {
-        X509Certificate::from_der(certificate).map_or(Timestamp::default(), |(_, certificate)| {
-            let seconds = certificate.validity().not_after.timestamp();
-            // It is valid through the second that it names.
-            Timestamp::from_millis(seconds.saturating_add(1).saturating_mul(1_000))
-        })
-    });
-    ends.min()
+/// When a certificate ends; one that cannot be read has ended.
+pub(super) fn until(certificate: &CertificateDer<'_>) -> Timestamp {
+    X509Certificate::from_der(certificate).map_or(Timestamp::default(), |(_, certificate)| {
+        let seconds = certificate.validity().not_after.timestamp();
+        // It is valid through the second that it names.
+        Timestamp::from_millis(seconds.saturating_add(1).saturating_mul(1_000))
+    })
 }
 
 /// The names in a verified certificate. What cannot be read has no names.

@@ -6,6 +6,7 @@ use crate::event::Timestamp;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
@@ -15,6 +16,9 @@ use std::fmt::Display;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Verifies the certificates of clients.
+pub(super) type ClientVerifier = Arc<dyn ClientCertVerifier>;
 
 /// A file above this size holds no certificates.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -69,7 +73,7 @@ impl TlsFiles {
         &self,
         contents: &FileContents,
         now: Timestamp,
-    ) -> Result<(ServerConfig, Vec<String>)> {
+    ) -> Result<(ServerConfig, Option<ClientVerifier>, Vec<String>)> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let chain = certificates(&self.cert, &contents.cert)?;
         let warnings = warnings(&self.cert, &chain, now)?;
@@ -77,6 +81,7 @@ impl TlsFiles {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
             .map_err(|cause| Error::internal("cannot speak TLS").because(cause))?;
+        let mut clients = None;
         let builder = match (&self.client_ca, &contents.client_ca) {
             (Some(file), Some(bytes)) => {
                 let mut roots = RootCertStore::empty();
@@ -90,7 +95,7 @@ impl TlsFiles {
                         .allow_unauthenticated()
                         .build()
                         .map_err(|cause| refused(file, "cannot be used").because(cause))?;
-                builder.with_client_cert_verifier(verifier)
+                builder.with_client_cert_verifier(Arc::clone(clients.insert(verifier)))
             }
             _ => builder.with_no_client_auth(),
         };
@@ -102,7 +107,7 @@ impl TlsFiles {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
-        Ok((config, warnings))
+        Ok((config, clients, warnings))
     }
 
     fn identity(

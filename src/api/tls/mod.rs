@@ -9,7 +9,7 @@ mod files;
 
 pub use files::TlsFiles;
 
-use files::FileContents;
+use files::{ClientVerifier, FileContents};
 
 use super::lifecycle;
 use super::peer::PeerCertificate;
@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::event::hex;
 use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use serde_json::{Value as Json, json};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub(super) struct TlsContext {
 #[derive(Debug)]
 struct InUse {
     config: Arc<ServerConfig>,
+    /// Verifies the certificates of clients, if they may have one.
+    clients: Option<ClientVerifier>,
     /// The hash of the authorities of clients.
     authorities: [u8; 32],
 }
@@ -66,9 +69,9 @@ impl TlsContext {
     /// What is wrong with them.
     pub(super) fn new(files: TlsFiles) -> Result<Self> {
         let contents = files.read()?;
-        let (config, warnings) = files.config(&contents, SystemClock.now())?;
+        let (config, clients, warnings) = files.config(&contents, SystemClock.now())?;
         warn(&warnings);
-        let current = Arc::new(RwLock::new(Arc::new(InUse::of(config, &contents))));
+        let current = Arc::new(RwLock::new(Arc::new(InUse::of((config, clients), &contents))));
         Ok(Self { files: Arc::new(files), current, read: contents.hash() })
     }
 
@@ -115,10 +118,10 @@ impl TlsContext {
         if hash == self.read {
             return Ok(());
         }
-        let (config, warnings) = self.files.config(&contents, SystemClock.now())?;
+        let (config, clients, warnings) = self.files.config(&contents, SystemClock.now())?;
         warn(&warnings);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-            Arc::new(InUse::of(config, &contents));
+            Arc::new(InUse::of((config, clients), &contents));
         self.read = hash;
         tracing::info!("the certificate in {} is in use", self.files.cert.display());
         Ok(())
@@ -141,8 +144,9 @@ impl TlsContext {
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let certificate = chain.first().map(|first| {
             Arc::new(PeerCertificate {
-                until: certificate::until(chain),
+                until: Some(certificate::until(first)),
                 authorities: in_use.authorities,
+                chain: chain.iter().map(|certificate| certificate.to_vec()).collect(),
                 ..certificate::names(first)
             })
         });
@@ -154,16 +158,33 @@ impl TlsContext {
     }
 
     /// Returns whether a certificate that was good at its handshake is good now: it has not ended,
-    /// and the authorities are those by which it was verified. A connection may be open for long.
+    /// and one of the authorities that there are now has signed it. A connection may be open for
+    /// long.
     pub(super) fn is_still_good(&self, certificate: &PeerCertificate) -> bool {
-        certificate.until.is_none_or(|until| SystemClock.now() < until)
-            && certificate.authorities == self.in_use().authorities
+        if certificate.until.is_some_and(|until| SystemClock.now() >= until) {
+            return false;
+        }
+        let in_use = self.in_use();
+        certificate.authorities == in_use.authorities || in_use.verifies(certificate)
     }
 }
 
 impl InUse {
-    fn of(config: ServerConfig, contents: &FileContents) -> Self {
-        Self { config: Arc::new(config), authorities: contents.authorities() }
+    fn of(
+        (config, clients): (ServerConfig, Option<ClientVerifier>),
+        contents: &FileContents,
+    ) -> Self {
+        Self { config: Arc::new(config), clients, authorities: contents.authorities() }
+    }
+
+    /// Returns whether an authority that is known now has signed a certificate.
+    fn verifies(&self, certificate: &PeerCertificate) -> bool {
+        let chain: Vec<CertificateDer<'_>> =
+            certificate.chain.iter().map(|der| der.as_slice().into()).collect();
+        let (Some(clients), Some((first, others))) = (&self.clients, chain.split_first()) else {
+            return false;
+        };
+        clients.verify_client_cert(first, others, UnixTime::now()).is_ok()
     }
 }
 

@@ -35,6 +35,8 @@ use tokio::runtime::Handle;
 /// beginning, its length and its hash. A question is there as a whole: what somebody asks for first
 /// must not hide the rest.
 const SHOWN_BYTES_MAX: usize = 4 << 10;
+/// Numbers may be longer as they are written here than as they were sent.
+const QUESTION_SHOWN_MAX: usize = QUESTION_BYTES_MAX + (64 << 10);
 /// Parameters that say where a page begins: the pages of a list are one question.
 const PAGES: &[&str] = &["cursor", "after", "marker", "next"];
 /// How often the ends of recorded calls are recorded.
@@ -324,14 +326,23 @@ impl NotedCall {
         if let Some(caller) = &self.caller {
             put_credential(caller, &mut details);
             if let Some(grant) = caller.grant() {
-                details["may_see"] = shown(&grant.seen());
+                let mut seen = grant.seen();
+                if let Some(confined) = caller.confined() {
+                    seen["tenants"] = json!(confined);
+                }
+                details["may_see"] = shown(&seen);
             }
         }
         if let Some(reason) = &self.reason {
             details["reason"] = shown(&reason.as_str().into());
         }
         match self.recorded {
-            Some(recorded) if recorded.has_question() => details["asked"] = self.asked(),
+            Some(recorded) if recorded.has_question() => {
+                // What was refused told nothing, and may be sent again and again.
+                let was_answered = !status.is_client_error();
+                let most = if was_answered { QUESTION_SHOWN_MAX } else { SHOWN_BYTES_MAX };
+                details["asked"] = self.asked(most);
+            }
             Some(_) => {}
             // What a refused call was about is in its path.
             None => {
@@ -350,8 +361,8 @@ impl NotedCall {
 
     /// Returns the path, the parameters, and the JSON of the body, without what says which page is
     /// wanted. Blanks, and members that are null, say nothing: they would only hide the rest.
-    fn asked(&self) -> Json {
-        let told = |text: &str| shown_up_to(&without_secrets(text).into(), QUESTION_BYTES_MAX);
+    fn asked(&self, most: usize) -> Json {
+        let told = |text: &str| shown_up_to(&without_secrets(text).into(), most);
         let mut asked = json!({ "path": told(&self.path) });
         let pairs = Pairs::from_query(&self.query);
         let pairs: Vec<(String, String)> =

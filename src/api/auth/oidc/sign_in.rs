@@ -14,7 +14,6 @@ use super::{OidcProvider, words};
 use crate::access::{JwtPurpose, JwtRefusal, Person, PersonRefusal, UnverifiedJwt};
 use crate::api::auth::sessions::SessionProof;
 use crate::api::auth::sign_in::begin_session;
-use crate::api::limits::LimitReached;
 use crate::api::peer::Peer;
 use crate::api::{ApiError, App, web};
 use crate::calls::Pairs;
@@ -149,9 +148,6 @@ async fn end(
     let Some(attempt) = attempt else {
         return Ok(lead_on("/", Some(SignInFailure::Expired), &[gone]));
     };
-    // An exchange costs the provider more than it costs whoever comes with a code that is none.
-    let address = peer.as_ref().map(Peer::network);
-    app.limits.check_failures(address, "").map_err(LimitReached::into_error)?;
     let signed_in = async {
         let person = oidc.person((&pairs, peer.as_ref()), &attempt, now).await?;
         let caller = app.engine.directory().by_person(&person).map_err(|refusal| {
@@ -164,12 +160,7 @@ async fn end(
         Ok((caller, person))
     };
     match signed_in.await {
-        Err(failure) => {
-            if matches!(failure, SignInFailure::Failed) {
-                app.limits.note_failure(address, "").map_err(LimitReached::into_error)?;
-            }
-            Ok(lead_on(&attempt.return_to, Some(failure), &[gone]))
-        }
+        Err(failure) => Ok(lead_on(&attempt.return_to, Some(failure), &[gone])),
         Ok((caller, person)) => {
             let proof = SessionProof::Person(person);
             let (caller, session) = begin_session(&app, caller, proof, peer.as_ref())?;
