@@ -4,6 +4,7 @@
 //! refused, and so are searches of the record's text, in which its values stand. The record itself
 //! is withheld.
 
+use super::seal_key::SealKey;
 use crate::decode::HASH_ID;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, FIELDS, Field, FieldKind, hex};
@@ -30,6 +31,8 @@ pub enum Mask {
 
 /// How many hexadecimal digits of a hash are shown: 64 bits, enough to tell values apart.
 const HASH_DIGITS: usize = 16;
+/// What a trace id begins with that stands for another one.
+const SEALED_ID: &str = "sealed:";
 /// How many characters a value must have for its last four to be shown.
 const LAST4_MIN: usize = 9;
 
@@ -102,18 +105,23 @@ impl Masks {
         Err(Error::new(ErrorKind::Forbidden, what).with_parameter(field.def().name))
     }
 
-    /// Fails if a filter asks about what is masked.
-    pub(super) fn check(&self, filter: &Filter) -> Result<()> {
+    /// Puts the ids for which sealed ones stand in a filter.
+    ///
+    /// # Errors
+    /// A filter that asks about what is masked.
+    pub(super) fn unseal<'a>(&self, filter: &'a Filter) -> Result<Cow<'a, Filter>> {
         if self.is_empty() {
-            return Ok(());
+            return Ok(Cow::Borrowed(filter));
         }
-        filter.clauses.iter().try_for_each(|clause| self.check_clause(clause))
+        let mut asked = filter.clone();
+        asked.clauses.iter_mut().try_for_each(|clause| self.unseal_clause(clause))?;
+        Ok(Cow::Owned(asked))
     }
 
-    fn check_clause(&self, clause: &Clause) -> Result<()> {
+    fn unseal_clause(&self, clause: &mut Clause) -> Result<()> {
         match clause {
             Clause::Field(condition) if condition.field == Field::TraceId => {
-                check_id(&condition.test)
+                self.unseal_ids(&mut condition.test)
             }
             Clause::Field(condition) => self.check_field(condition.field),
             Clause::Record(_) => {
@@ -127,10 +135,33 @@ impl Masks {
                 Err(Error::new(ErrorKind::Forbidden, what).with_parameter("text"))
             }
             Clause::Any(clauses) | Clause::All(clauses) => {
-                clauses.iter().try_for_each(|clause| self.check_clause(clause))
+                clauses.iter_mut().try_for_each(|clause| self.unseal_clause(clause))
             }
-            Clause::Not(clause) => self.check_clause(clause),
+            Clause::Not(clause) => self.unseal_clause(clause),
         }
+    }
+
+    /// Fails for a test of the trace id that could be passed by one that tells of other fields,
+    /// unless it was shown sealed.
+    fn unseal_ids(&self, test: &mut Test) -> Result<()> {
+        let refused = || {
+            let what = "with masked fields, events are found by whole ids: as they are shown, or \
+                        with only letters, digits, - _ and . in them";
+            Error::new(ErrorKind::Forbidden, what).with_parameter("trace_id")
+        };
+        let Test::OneOf(ids) = test else { return Err(refused()) };
+        let unsealed = |id: &String| match id.strip_prefix(SEALED_ID) {
+            Some(sealed) => self.id_key().open_alike(sealed).ok_or_else(refused),
+            None if is_plain_id(id) => Ok(id.clone()),
+            None => Err(refused()),
+        };
+        *ids = ids.iter().map(unsealed).collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    /// Returns the key that seals trace ids.
+    fn id_key(&self) -> SealKey {
+        SealKey::derived(hmac(&self.key, b"trace ids"))
     }
 
     /// Masks an event and withholds its record.
@@ -164,12 +195,12 @@ impl Masks {
         }
     }
 
-    /// Returns a trace id as it is shown. One that is the hash of its record is hashed again, since
-    /// it would tell whether a guess of what is masked is right; so is one that may be composed of
-    /// other fields.
+    /// Returns a trace id as it is shown. One that is the hash of its record is sealed, since it
+    /// would tell whether a guess of what is masked is right; so is one that may be composed of
+    /// other fields. The event is found by the sealed one.
     pub(super) fn shown_id<'a>(&self, id: &'a str) -> Cow<'a, str> {
         match !self.is_empty() && !is_plain_id(id) {
-            true => Cow::Owned(self.hashed(Field::TraceId, id)),
+            true => Cow::Owned(SEALED_ID.to_owned() + &self.id_key().seal_alike(id)),
             false => Cow::Borrowed(id),
         }
     }
@@ -208,18 +239,6 @@ fn is_plain_id(id: &str) -> bool {
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-/// Fails for a test of the trace id that could be passed by one that tells of other fields.
-fn check_id(test: &Test) -> Result<()> {
-    match test {
-        Test::OneOf(ids) if ids.iter().all(|id| is_plain_id(id)) => Ok(()),
-        _ => {
-            let what = "with masked fields, events are found by ids that are whole, and that only \
-                        letters, digits, - _ and . are in";
-            Err(Error::new(ErrorKind::Forbidden, what).with_parameter("trace_id"))
-        }
-    }
-}
-
 fn hmac(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
     let mut mac =
         <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("a key of any length will do");
@@ -255,8 +274,10 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_tells_of_other_fields_is_hashed_and_not_asked_for() {
-        let masks = masks(&[("resource_id", Mask::Hide)]).expect("masks");
+    fn an_id_that_tells_of_other_fields_is_sealed_and_found_as_it_is_shown() {
+        let named = BTreeMap::from([("resource_id".to_owned(), Mask::Hide)]);
+        let of = |holder| Masks::of(&named, holder, [7; 32]).expect("masks");
+        let (masks, others) = (of("li"), of("wang"));
         for (id, is_plain) in [
             ("adjust:T1:c7:BEADJUST", false),
             ("7@/tenants/c7/orders", false),
@@ -270,10 +291,15 @@ mod tests {
             event.set(Field::TraceId, id);
             masks.apply(&mut event);
             assert_eq!(event.trace_id() == id, is_plain, "{id}");
-            assert_eq!(event.trace_id().starts_with("hash:"), !is_plain, "{id}");
-            let pairs = [("trace_id".to_owned(), id.to_owned())];
-            let filter = parse_filter(&pairs, &[], Timestamp::from_millis(0)).expect("a filter");
-            assert_eq!(masks.check(&filter).is_ok(), is_plain, "{id}");
+            assert_eq!(event.trace_id().starts_with(SEALED_ID), !is_plain, "{id}");
+            let asked = |id: &str| {
+                let pairs = [("trace_id".to_owned(), id.to_owned())];
+                parse_filter(&pairs, &[], Timestamp::from_millis(0)).expect("a filter")
+            };
+            assert_eq!(masks.unseal(&asked(id)).is_ok(), is_plain, "{id}");
+            let found = asked(event.trace_id());
+            assert_eq!(*masks.unseal(&found).expect("an id that was shown"), asked(id));
+            assert!(others.unseal(&found).is_err() != is_plain, "sealed for one principal");
         }
     }
 
@@ -311,7 +337,7 @@ mod tests {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect();
             let filter = parse_filter(&pairs, &[], Timestamp::default()).expect("a filter");
-            masks.check(&filter).err().map(|error| error.kind())
+            masks.unseal(&filter).err().map(|error| error.kind())
         };
         let forbidden = Some(ErrorKind::Forbidden);
         for pairs in [

@@ -163,13 +163,14 @@ impl Scope {
     /// # Errors
     /// A filter about a masked field: its matches would tell what is masked.
     pub fn narrow<'a>(&'a self, filter: &'a Filter) -> Result<ScopedFilter<'a>> {
-        if let Some(masks) = &self.masks {
-            masks.check(filter)?;
-        }
+        let filter = match &self.masks {
+            Some(masks) => masks.unseal(filter)?,
+            None => Cow::Borrowed(filter),
+        };
         if self.rows.is_none() && self.related.is_none() {
-            return Ok(ScopedFilter { scope: self, filter: Cow::Borrowed(filter) });
+            return Ok(ScopedFilter { scope: self, filter });
         }
-        let mut narrowed = filter.clone();
+        let mut narrowed = filter.into_owned();
         if let Some(rows) = &self.rows {
             narrowed.clauses.extend(rows.clauses.iter().cloned());
             narrowed.from = narrowed.from.max(rows.from);

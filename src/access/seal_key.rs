@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -14,6 +14,9 @@ const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 /// The first byte of what is sealed: how it is sealed.
 const VERSION: u8 = 1;
+/// What ends a text that is padded to a multiple of so many bytes.
+const PAD: u8 = 0x80;
+const PAD_BYTES: usize = 32;
 
 /// A key that seals secrets with AES-256-GCM-SIV.
 #[derive(Clone)]
@@ -106,6 +109,32 @@ impl SealKey {
         }
         let opened = self.cipher().decrypt(&Nonce::from(*nonce), Payload { msg: rest, aad: place });
         opened.map(Zeroizing::new).map_err(|_| refused())
+    }
+
+    /// Makes a key of one that was derived from another.
+    pub(super) fn derived(key: [u8; KEY_BYTES]) -> Self {
+        Self(Arc::new(Zeroizing::new(key)))
+    }
+
+    /// Seals a text so that equal ones are equal when sealed: it tells whether two are the same,
+    /// and about how long they are, and nothing else. That is what SIV is for (RFC 8452).
+    pub(super) fn seal_alike(&self, text: &str) -> String {
+        let mut padded = text.as_bytes().to_vec();
+        padded.push(PAD);
+        padded.resize(padded.len().next_multiple_of(PAD_BYTES), 0);
+        let sealed = self.cipher().encrypt(&Nonce::from([0; NONCE_BYTES]), padded.as_slice());
+        // Only texts of many gigabytes are too long for the cipher.
+        URL_SAFE_NO_PAD.encode(sealed.unwrap_or_default())
+    }
+
+    /// Opens what [`SealKey::seal_alike`] made.
+    pub(super) fn open_alike(&self, sealed: &str) -> Option<String> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let nonce = Nonce::from([0; NONCE_BYTES]);
+        let mut text = self.cipher().decrypt(&nonce, sealed.as_slice()).ok()?;
+        let end = text.iter().rposition(|byte| *byte == PAD)?;
+        text.truncate(end);
+        String::from_utf8(text).ok()
     }
 
     fn cipher(&self) -> Aes256GcmSiv {

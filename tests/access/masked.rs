@@ -237,7 +237,7 @@ fn relationships_tell_who_has_masks_neither_parties_that_are_masked_nor_hashes_o
     let whole = partner("whole", json!({}));
     assert!(evidence(&whole).starts_with("\"sha256:"), "{}", whole.text());
     let masked = partner("masked", json!({ "operator": "hide" }));
-    assert!(evidence(&masked).starts_with("\"hash:"), "{}", masked.text());
+    assert!(evidence(&masked).starts_with("\"sealed:"), "{}", masked.text());
     assert!(!masked.text().contains("sha256:"), "{}", masked.text());
     let without_ids = partner("without-ids", json!({ "related_ids": "last4" }));
     assert_eq!(without_ids.status, 403, "{}", without_ids.text());

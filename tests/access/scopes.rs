@@ -286,7 +286,7 @@ fn an_id_that_is_the_hash_of_a_record_does_not_tell_what_is_masked() {
         "/v3/a/traces?from=1000000000000",
     ] {
         let text = server.get(&token, path).text();
-        assert!(text.contains("hash:") && !text.contains("sha256:"), "{path}: {text}");
+        assert!(text.contains("sealed:") && !text.contains("sha256:"), "{path}: {text}");
     }
     for path in [
         format!("/api/v1/count?trace_id={id}"),
@@ -295,5 +295,13 @@ fn an_id_that_is_the_hash_of_a_record_does_not_tell_what_is_masked() {
     ] {
         assert_eq!(server.get(&token, &path).status, 403, "{path}");
     }
+    // As it is shown, the id finds the event, for whom it was shown.
+    let shown = server.json(&token, "/api/v1/events")["events"][0]["trace_id"].clone();
+    let shown = shown.as_str().expect("an id");
+    assert_eq!(server.json(&token, &format!("/api/v1/events/{shown}"))["trace_id"], shown);
+    assert_eq!(server.json(&token, &format!("/api/v1/count?trace_id={shown}"))["count"], 1);
+    let traces = server.json(&token, &format!("/v3/a/traces?trace_id={shown}"));
+    assert_eq!(traces["traces"][0]["trace_id"], shown, "{traces}");
+    assert_eq!(server.get(&whole, &format!("/api/v1/events/{shown}")).status, 404);
     assert_eq!(server.get(&whole, &format!("/api/v1/events/{id}")).status, 200);
 }

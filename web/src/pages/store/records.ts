@@ -26,7 +26,7 @@ export const linkToRecord = (traceId: string): string =>
 export async function recordOfVersion(version: number, before: number): Promise<Recorded> {
   if (version === before) return { kind: 'none' };
   if (!session.rights.has('trail')) return { kind: 'unseen' };
-  const { events } = await ask<Page>('/api/v1/events', [['tenant', SYSTEM], ['text', `policy.version:${version}`], ['limit', '1'], ['hints', 'false']]);
+  const { events } = await ask<Page>('/api/v1/events', [['tenant', SYSTEM], ['text', 'changes.kind:policy'], ['text', `changes.body.version:${version}`], ['limit', '1'], ['hints', 'false']]);
   const traceId = events[0]?.trace_id;
   return traceId === undefined ? { kind: 'missing' } : { kind: 'event', traceId };
 }
