@@ -5,6 +5,7 @@ pub mod api;
 pub mod calls;
 pub mod cli;
 pub mod clock;
+pub mod collect;
 pub mod decode;
 pub mod engine;
 pub mod error;

@@ -66,6 +66,11 @@ impl SigningSecret {
         Self { text: Zeroizing::new(NO_SECRET.to_owned()), is_somebodys: false }
     }
 
+    /// The secret of a key of another service, with which requests to that are signed.
+    pub fn of_service(text: String) -> Self {
+        Self::somebodys(text)
+    }
+
     fn somebodys(text: String) -> Self {
         Self { text: Zeroizing::new(text), is_somebodys: true }
     }
@@ -86,6 +91,11 @@ impl SigningSecret {
         let expected = self.mac(b"annals access key").finalize();
         let sent = Self::somebodys(text.to_owned()).mac(b"annals access key");
         sent.verify_slice(&expected.into_bytes()).is_ok() & self.is_somebodys
+    }
+
+    /// Returns the signature of a text.
+    pub(super) fn signature(&self, text: &[u8]) -> [u8; 32] {
+        self.mac(text).finalize().into_bytes().into()
     }
 
     /// Returns whether a signature is that of a text with this secret.

@@ -27,6 +27,7 @@ mod role;
 mod scope;
 mod seal_key;
 mod signature;
+mod source_credential;
 mod tenant;
 mod token;
 
@@ -50,8 +51,9 @@ pub use scope::{Scope, ScopedFilter};
 pub use seal_key::SealKey;
 pub use signature::{
     DATE_HEADER, HASH_HEADER, SIGNATURE_ALGORITHM, SKEW_MS, SentRequest, SignatureHeader,
-    SignatureRefusal, body_hash, is_signature,
+    SignatureRefusal, authorization, body_hash, is_signature, signature_date,
 };
+pub use source_credential::{open_source_credential, seal_source_credential};
 pub use tenant::{SYSTEM_TENANT, TENANTS_MAX, check_producer, check_tenant};
 pub use token::{
     ApiToken, DAY_TOKEN_PREFIX, TOKEN_PREFIX, TokenHash, is_generated, token_hash, without_secrets,

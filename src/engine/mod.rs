@@ -55,6 +55,7 @@ mod relationships;
 mod servers;
 mod settings;
 mod snapshot;
+mod sources;
 mod status;
 mod trail;
 mod watchdog;
@@ -74,6 +75,7 @@ pub use maintain::scrub::Scrubbed;
 pub use maintain::views::SeenVersion;
 pub use servers::EarlierServer;
 pub use settings::Settings;
+pub use sources::CredentialChange;
 pub use status::{LogUsage, PACE_SECONDS, StoreStatus, TenantTotals};
 pub use trail::{CallCost, CallHandle, RecordSafety, RecordedCall};
 pub use watchdog::{Stuck, WatchedPart, Working};
@@ -100,6 +102,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use trail::Trail;
 use write::commit::Committer;
+use write::cursors::DurableCursors;
 use write::intake::Intake;
 use write::log::Log;
 use write::room::BufferRoom;
@@ -127,6 +130,8 @@ struct Shared {
     published: Arc<Published>,
     admin: Administration,
     trail: Trail,
+    /// Up to where sources were read, durably.
+    cursors: Arc<DurableCursors>,
     pace: status::AcceptRate,
     watchdog: Arc<watchdog::Watchdog>,
     /// Drawn at random when the directory was opened, so that a value handed out by another store,
@@ -269,6 +274,11 @@ impl Engine {
     /// Returns the clock.
     pub fn clock(&self) -> &dyn Clock {
         self.shared.clock.as_ref()
+    }
+
+    /// Returns the same clock, to be held.
+    pub fn shared_clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.shared.clock)
     }
 
     /// Returns the settings that the store was opened with.

@@ -17,6 +17,7 @@ use crate::engine::snapshot::Published;
 use crate::engine::status::AcceptRate;
 use crate::engine::trail::Trail;
 use crate::engine::write::commit::{self, Committer, Owned};
+use crate::engine::write::cursors::{Cursors, DurableCursors};
 use crate::engine::write::intake::{HeldBatch, Intake, Owner};
 use crate::engine::write::log::Log;
 use crate::engine::write::requests::Requests;
@@ -106,6 +107,7 @@ impl Engine {
             published,
             admin,
             trail: Trail::default(),
+            cursors: Arc::new(DurableCursors::new(logged.cursors.clone())),
             pace,
             watchdog: Arc::clone(&trigger.watchdog),
             opening,
@@ -187,6 +189,7 @@ struct Logged {
     recovered: Recovered,
     events: Vec<Arc<Event>>,
     requests: Vec<LoggedRequest>,
+    cursors: Cursors,
     /// The files beside the log that it refers to, each with the sequence number of its last event.
     beside: Vec<(u64, String)>,
 }
@@ -227,6 +230,7 @@ fn read_log(store: &Store, access: AccessMode, sealed: u64) -> Result<(Logged, O
         let mut decoded = decode_logged(frame, store)?;
         logged.events.extend(decoded.events.into_iter().map(Arc::new));
         logged.requests.append(&mut decoded.requests);
+        decoded.cursors.iter().for_each(|cursor| logged.cursors.set(cursor));
         logged.beside.extend(decoded.beside.map(|name| (frame.end_seq() - 1, name)));
     }
     Ok((logged, Some(folder)))
@@ -273,7 +277,7 @@ impl Start<'_> {
         let (shared, store) = (self.shared, self.shared.data.store());
         let runtime = commits.handle().clone();
         let table = self.committer(table, commits)?;
-        let Logged { recovered, events, requests: answered, beside } = logged;
+        let Logged { recovered, events, requests: answered, cursors, beside } = logged;
         let mut requests = Requests::default();
         answered.into_iter().for_each(|request| requests.add(request));
         let mut unsealed = Unsealed::default();
@@ -285,8 +289,13 @@ impl Start<'_> {
         let mut frames: Vec<Frame> =
             recovered.frames.into_iter().filter(|frame| frame.events > 0).collect();
         let first_seq = frames.first().map_or(last_seq + 1, |frame| frame.first_seq);
-        let payload =
-            LoggedBatch { at: now, requests: &requests.all(), beside: None }.encode::<Event>(&[]);
+        let payload = LoggedBatch {
+            at: now,
+            requests: &requests.all(),
+            cursors: &cursors.all(),
+            beside: None,
+        }
+        .encode::<Event>(&[]);
         frames.insert(0, Frame { first_seq, events: 0, batch: 0, payload });
         let failed = |cause: std::io::Error| Error::io(store.path(paths::LOG).display(), cause);
         let mut writer = LogWriter::new(folder, recovered.last_epoch);
@@ -317,6 +326,8 @@ impl Start<'_> {
             sealed_seq: self.sealed,
             unsealed,
             requests,
+            cursors,
+            durable_cursors: Arc::clone(&shared.cursors),
             held: beside.into_iter().map(held).chain([all]).collect(),
             log: Arc::clone(&log),
             clock: Arc::clone(&shared.clock),

@@ -2,8 +2,8 @@
 //! record.
 //!
 //! Reading the log decodes the events from their records again: the record is the truth, here as in
-//! a segment. A payload starts with a line of JSON (when the batch was accepted, and the requests
-//! it answers). Then follow, for each event, the length of the tenant's name (one byte), the name,
+//! a segment. A payload starts with a line of JSON (when the batch was accepted, the requests it
+//! answers, and up to where sources are read with it). Then follow, for each event, the length of the tenant's name (one byte), the name,
 //! the format's number (one byte), the length of the record (four bytes) and the record. The
 //! records of a large batch are in a file beside the log (see [`Beside`]), which the line of JSON
 //! then names.
@@ -34,11 +34,23 @@ pub struct LoggedRequest {
     pub answer: serde_json::Value,
 }
 
+/// Up to where something is read that is fetched from elsewhere. It moves in the same append as the
+/// events that it covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedCursor {
+    /// What is read: the name of a source, a slash, and which of its lists.
+    pub name: String,
+    /// Up to where, as whoever reads it says; null if it is no longer read.
+    pub value: serde_json::Value,
+}
+
 #[derive(Serialize, Deserialize)]
 struct LoggedHead<'a> {
     at: i64,
     #[serde(default, skip_serializing_if = "<[LoggedRequest]>::is_empty")]
     requests: Cow<'a, [LoggedRequest]>,
+    #[serde(default, skip_serializing_if = "<[LoggedCursor]>::is_empty")]
+    cursors: Cow<'a, [LoggedCursor]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     beside: Option<Reference<'a>>,
 }
@@ -62,6 +74,8 @@ pub struct LoggedBatch<'a> {
     pub at: Timestamp,
     /// The requests it answers.
     pub requests: &'a [LoggedRequest],
+    /// The cursors that move with it.
+    pub cursors: &'a [LoggedCursor],
     /// The file that holds its records, and the indexes in it of events that were known already.
     pub beside: Option<(&'a Beside, &'a [u32])>,
 }
@@ -78,7 +92,12 @@ impl LoggedBatch<'_> {
             passed: passed.into(),
         });
         let is_beside = beside.is_some();
-        let head = LoggedHead { at: self.at.millis(), requests: self.requests.into(), beside };
+        let head = LoggedHead {
+            at: self.at.millis(),
+            requests: self.requests.into(),
+            cursors: self.cursors.into(),
+            beside,
+        };
         let mut payload = serde_json::to_vec(&head).unwrap_or_default();
         payload.push(b'\n');
         if !is_beside {
@@ -101,6 +120,8 @@ pub struct Decoded {
     pub events: Vec<Event>,
     /// The requests it answers.
     pub requests: Vec<LoggedRequest>,
+    /// The cursors that moved with it.
+    pub cursors: Vec<LoggedCursor>,
     /// The name of the file that holds its records, if they are beside the log.
     pub beside: Option<String>,
 }
@@ -146,6 +167,7 @@ pub fn decode_logged(frame: &Frame, store: &Store) -> Result<Decoded> {
     Ok(Decoded {
         events,
         requests: head.requests.into_owned(),
+        cursors: head.cursors.into_owned(),
         beside: head.beside.map(|beside| beside.file.into_owned()),
     })
 }
@@ -206,18 +228,22 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let store = Store::new(folder.path()).expect("a store");
         let requests = std::slice::from_ref(&request);
-        let payload = LoggedBatch { at: now, requests, beside: None }.encode(&events);
+        let cursor = LoggedCursor { name: "cloud/traces".into(), value: serde_json::json!(7) };
+        let cursors = std::slice::from_ref(&cursor);
+        let payload = LoggedBatch { at: now, requests, cursors, beside: None }.encode(&events);
         let frame = Frame { first_seq: 8, events: 500, batch: 1, payload };
         let decoded = decode_logged(&frame, &store).expect("a payload");
         assert_eq!(
             (&decoded.events, decoded.requests.as_slice(), decoded.beside),
             (&events, requests, None)
         );
+        assert_eq!(decoded.cursors, cursors);
         for cut in [0, 5, frame.payload.len() / 2, frame.payload.len() - 1] {
             let frame = Frame { payload: frame.payload[..cut].to_vec(), ..frame.clone() };
             assert_eq!(decode_logged(&frame, &store).expect_err("cut").kind(), ErrorKind::Corrupt);
         }
-        let payload = LoggedBatch { at: now, requests: &[], beside: None }.encode::<Event>(&[]);
+        let payload =
+            LoggedBatch { at: now, requests: &[], cursors: &[], beside: None }.encode::<Event>(&[]);
         assert_eq!(
             decode_logged(&Frame { first_seq: 1, events: 0, batch: 0, payload }, &store)
                 .expect("nothing")
@@ -227,7 +253,8 @@ mod tests {
 
         // Beside the log, without those that were known already.
         let mut beside = Beside::write(&store, now, &events).expect("a file");
-        let payload = LoggedBatch { at: now, requests: &[], beside: Some((&beside, &[0, 7, 499])) }
+        let named: Option<(&Beside, &[u32])> = Some((&beside, &[0, 7, 499]));
+        let payload = LoggedBatch { at: now, requests: &[], cursors: &[], beside: named }
             .encode::<Event>(&[]);
         assert!(payload.len() < 300, "the records are not in the log");
         let frame = Frame { first_seq: 8, events: 497, batch: 1, payload };

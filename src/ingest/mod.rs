@@ -57,7 +57,7 @@ pub use beside::Beside;
 pub use buffer::{Buffered, RowPlan};
 pub use decode::{TenantRule, decode_records};
 pub use dedup::{DedupVerdict, Generation, IdentityHasher, Unsealed, known_events};
-pub use logged::{Decoded, LoggedBatch, LoggedRequest, decode_logged};
+pub use logged::{Decoded, LoggedBatch, LoggedCursor, LoggedRequest, decode_logged};
 pub use quarantine::{
     Cleared, Clearing, EntryPage, QUARANTINE_BYTES, Quarantine, QuarantineAsk, QuarantinePage,
     QuarantineUsage, Quarantined, ReasonCount, kind_of,

@@ -17,10 +17,11 @@ use crate::engine::{Engine, Outcome, Writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::ingest::{
-    BATCH_BYTES, BATCH_RECORDS, Beside, DecodedBatch, DedupVerdict, IncomingRecord, RecordSplitter,
-    Rejected, RowPlan, TenantRule, Unsealed, decode_records, known_events,
+    BATCH_BYTES, BATCH_RECORDS, Beside, DecodedBatch, DedupVerdict, IncomingRecord, LoggedCursor,
+    RecordSplitter, Rejected, RowPlan, TenantRule, Unsealed, decode_records, known_events,
 };
 use crate::storage::segment::Segment;
+use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -106,6 +107,36 @@ impl Engine {
                 Handed::Durable(done) => return writer.finish(*done, source),
             }
         }
+    }
+
+    /// Accepts a batch together with a cursor, which moves in the same append: when this returns,
+    /// both are durable, and if it fails, the cursor is where it was.
+    ///
+    /// # Errors
+    /// As [`Engine::ingest`]; a cursor that has no room.
+    pub fn ingest_with_cursor(
+        &self,
+        batch: DecodedBatch,
+        source: &str,
+        cursor: &LoggedCursor,
+    ) -> Result<Outcome> {
+        let writer = self.writer()?;
+        self.shared.cursors.check_room(cursor)?;
+        let wait = STREAM_ROOM_WAIT;
+        let outcome = writer.ingest_marked(batch, source, (None, Some(cursor.clone())), wait)?;
+        if self.shared.cursors.has(cursor) {
+            return Ok(outcome);
+        }
+        // A record of the batch was set aside because another one has its id, which is durable only
+        // now: the cursor follows.
+        let rest = (None, Some(cursor.clone()));
+        writer.ingest_marked(DecodedBatch::default(), source, rest, wait)?;
+        Ok(outcome)
+    }
+
+    /// Returns the cursors whose names begin like this, without that.
+    pub fn cursors_of(&self, prefix: &str) -> BTreeMap<String, serde_json::Value> {
+        self.shared.cursors.of(prefix)
     }
 
     /// Accepts the records of a stream in as many batches as needed; `progress` is called after
@@ -215,6 +246,7 @@ pub(super) struct Compared {
     pub(super) compared_seq: u64,
     pub(super) outcome: Outcome,
     pub(super) request: Option<RequestKey>,
+    pub(super) cursor: Option<LoggedCursor>,
     pub(super) beside: Option<Beside>,
     pub(super) promise: Promise,
 }
@@ -251,8 +283,19 @@ impl Writer {
         request: Option<RequestKey>,
         room_wait: Duration,
     ) -> Result<Outcome> {
+        self.ingest_marked(batch, source, (request, None), room_wait)
+    }
+
+    /// The same with a cursor that moves with it.
+    fn ingest_marked(
+        &self,
+        batch: DecodedBatch,
+        source: &str,
+        (request, cursor): (Option<RequestKey>, Option<LoggedCursor>),
+        room_wait: Duration,
+    ) -> Result<Outcome> {
         let _working = self.shared.watchdog.begin(crate::engine::WatchedPart::Intake);
-        let mut compared = self.compare(batch, source, request)?;
+        let mut compared = Compared { cursor, ..self.compare(batch, source, request)? };
         loop {
             match self.runtime.block_on(self.hand_over(compared, None, room_wait))? {
                 Handed::Outdated(again) => compared = self.compare_again(*again, source)?,
@@ -313,6 +356,7 @@ impl Writer {
             compared_seq: snapshot.sealed_seq,
             outcome,
             request,
+            cursor: None,
             beside,
             promise: Promise::Synced,
         })
@@ -324,8 +368,8 @@ impl Writer {
         let since = |segment: &&Arc<Segment>| segment.manifest().last_seq > offer.compared_seq;
         let segments: Vec<Arc<Segment>> =
             snapshot.segments.iter().filter(since).map(Arc::clone).collect();
-        let Offer { events, hashes, plan, lines, mut outcome, request, beside, promise, .. } =
-            offer;
+        let Offer { events, hashes, plan, lines, mut outcome, beside, promise, .. } = offer;
+        let (request, cursor) = (offer.request, offer.cursor);
         // The events are not shared yet, so nothing is copied.
         let events: Vec<Event> = events.into_iter().map(Arc::unwrap_or_clone).collect();
         let compare = || known_events(&events, &Unsealed::default(), &segments);
@@ -344,6 +388,7 @@ impl Writer {
                 compared_seq: snapshot.sealed_seq,
                 outcome,
                 request,
+                cursor,
                 beside,
                 promise,
             });
@@ -355,7 +400,7 @@ impl Writer {
         let again = self.compare(batch, source, request)?;
         outcome.duplicate_lines.extend(again.outcome.duplicate_lines);
         outcome.quarantined.extend(again.outcome.quarantined.listed().iter().cloned());
-        Ok(Compared { outcome, promise, ..again })
+        Ok(Compared { outcome, cursor, promise, ..again })
     }
 
     /// Waits for room and for the batch's turn, and then until its new events are durable and
@@ -374,6 +419,7 @@ impl Writer {
             compared_seq,
             outcome,
             request,
+            cursor,
             beside,
             promise,
         } = compared;
@@ -390,6 +436,7 @@ impl Writer {
             compared_seq,
             outcome,
             request,
+            cursor,
             beside,
             room,
             promise,
@@ -400,7 +447,8 @@ impl Writer {
             Verdict::Numbered(numbered) => *numbered,
         };
         answer(numbered.durable, log::gone).await?;
-        let NumberedBatch { outcome, conflicts, unused, .. } = numbered;
+        let NumberedBatch { outcome, conflicts, unused, moved, .. } = numbered;
+        moved.iter().for_each(|cursor| self.shared.cursors.note(cursor));
         Ok(Handed::Durable(Box::new(DurableBatch { outcome, conflicts, unused })))
     }
 

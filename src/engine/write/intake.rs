@@ -14,6 +14,7 @@
 use crate::clock::Clock;
 use crate::engine::Outcome;
 use crate::engine::failpoint::{AtFailpoint, Failpoint};
+use crate::engine::write::cursors::{Cursors, DurableCursors};
 use crate::engine::write::log::{Durable, Log, LoggedEvents, Promise, Rotated};
 use crate::engine::write::requests::{RequestKey, Requests};
 use crate::engine::write::room::Permit;
@@ -21,7 +22,8 @@ use crate::engine::write::seal::segment_id;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, Timestamp};
 use crate::ingest::{
-    Beside, Buffered, DedupVerdict, Generation, LoggedBatch, Rejected, RowPlan, Unsealed,
+    Beside, Buffered, DedupVerdict, Generation, LoggedBatch, LoggedCursor, Rejected, RowPlan,
+    Unsealed,
 };
 use crate::storage::wal::Frame;
 use std::collections::VecDeque;
@@ -49,6 +51,8 @@ pub(in crate::engine) struct Offer {
     /// The outcome of the request's other records.
     pub(in crate::engine) outcome: Outcome,
     pub(in crate::engine) request: Option<RequestKey>,
+    /// The cursor that moves with it.
+    pub(in crate::engine) cursor: Option<LoggedCursor>,
     /// The file beside the log that has the events, if there are many.
     pub(in crate::engine) beside: Option<Beside>,
     /// The room they take in the buffer.
@@ -76,6 +80,8 @@ pub(in crate::engine) struct NumberedBatch {
     pub(in crate::engine) durable: Durable,
     /// The file beside the log, if it turned out not to be needed: nothing in it was new.
     pub(in crate::engine) unused: Option<Beside>,
+    /// The cursor, if it has moved with it.
+    pub(in crate::engine) moved: Option<LoggedCursor>,
 }
 
 /// An order to the thread.
@@ -263,6 +269,9 @@ pub(in crate::engine) struct Owner {
     /// The events outside segments, including those that the log has received but not made durable.
     pub(in crate::engine) unsealed: Unsealed,
     pub(in crate::engine) requests: Requests,
+    /// The cursors, including those that the log has received but not made durable.
+    pub(in crate::engine) cursors: Cursors,
+    pub(in crate::engine) durable_cursors: Arc<DurableCursors>,
     /// The batches whose events are in `unsealed`, oldest first.
     pub(in crate::engine) held: VecDeque<HeldBatch>,
     pub(in crate::engine) log: Arc<Log>,
@@ -300,6 +309,7 @@ impl Owner {
                 conflicts: Vec::new(),
                 durable: self.log.barrier()?,
                 unused,
+                moved: None,
             })));
         }
         let out = self.take_out_known(&mut offer);
@@ -331,8 +341,8 @@ impl Owner {
 
     /// Numbers the events that are left of an offer, remembers them, and hands them to the log.
     fn number(&mut self, offer: Offer, out: TakenOut, now: Timestamp) -> Result<NumberedBatch> {
-        let Offer { mut events, hashes, plan, mut outcome, request, beside, room, promise, .. } =
-            offer;
+        let Offer { mut events, hashes, plan, mut outcome, beside, room, promise, .. } = offer;
+        let (request, cursor) = (offer.request, offer.cursor);
         let (first_seq, accepted) = (self.last_seq + 1, events.len() as u64);
         let last_seq = self.last_seq + accepted;
         let batch = segment_id(now, self.last_seq, 0);
@@ -343,19 +353,23 @@ impl Owner {
         // be told of records that nobody has. Instead, the request is carried out again.
         let request = request.filter(|_| conflicts.is_empty());
         let answered = request.map(|request| request.answered(&outcome, last_seq, now));
-        if events.is_empty() && answered.is_none() {
+        // Nor does a cursor pass over records that nobody has yet.
+        let moved = cursor.filter(|_| conflicts.is_empty());
+        if events.is_empty() && answered.is_none() && moved.is_none() {
             // The events that this batch repeats may still be on their way to the disk.
             return Ok(NumberedBatch {
                 outcome,
                 conflicts,
                 durable: self.log.barrier()?,
                 unused: beside,
+                moved,
             });
         }
         let as_claimed = self.accept(&mut events, &hashes, now)?;
         let (beside, unused) = if events.is_empty() { (None, beside) } else { (beside, None) };
         let named = beside.as_ref().map(|beside| (beside, out.indexes.as_slice()));
-        let logged = LoggedBatch { at: now, requests: answered.as_slice(), beside: named };
+        let (requests, cursors) = (answered.as_slice(), moved.as_slice());
+        let logged = LoggedBatch { at: now, requests, cursors, beside: named };
         let frame = Frame {
             first_seq,
             events: events.len() as u32,
@@ -364,6 +378,7 @@ impl Owner {
         };
         self.last_seq = last_seq;
         answered.into_iter().for_each(|answered| self.requests.add(answered));
+        moved.iter().for_each(|cursor| self.cursors.set(cursor));
         if !events.is_empty() {
             let mut beside = beside;
             beside.iter_mut().for_each(Beside::keep);
@@ -382,7 +397,7 @@ impl Owner {
             .reach(Failpoint::Numbered)
             .and_then(|()| self.log.append(frame, batch, promise));
         let durable = taken.inspect_err(|_| self.log.fail())?;
-        Ok(NumberedBatch { outcome, conflicts, durable, unused })
+        Ok(NumberedBatch { outcome, conflicts, durable, unused, moved })
     }
 
     /// Gives events their sequence numbers and remembers them. Returns whether all of them are
@@ -415,6 +430,7 @@ impl Owner {
         let durable = self.log.mend(self.checkpoint())?.durable_seq;
         self.unsealed.forget_after(durable);
         self.requests.forget_after(durable);
+        self.cursors = self.durable_cursors.get();
         let lost = self.held.partition_point(|held| held.last_seq <= durable);
         self.held
             .drain(lost..)
@@ -446,9 +462,12 @@ impl Owner {
         Sealed { _events: self.unsealed.take_sealed(last_seq), _batches: batches }
     }
 
-    /// Encodes what a new file of the log begins with: the answers to earlier requests.
+    /// Encodes what a new file of the log begins with: the answers to earlier requests, and the
+    /// cursors.
     fn checkpoint(&self) -> Vec<u8> {
-        LoggedBatch { at: self.clock.now(), requests: &self.requests.all(), beside: None }
+        let (requests, cursors) = (self.requests.all(), self.cursors.all());
+        let at = self.clock.now();
+        LoggedBatch { at, requests: &requests, cursors: &cursors, beside: None }
             .encode::<Event>(&[])
     }
 }

@@ -32,6 +32,7 @@
 //! not acknowledged send their batch again.
 
 pub(super) mod commit;
+pub(super) mod cursors;
 pub(super) mod ingest;
 pub(super) mod intake;
 pub(super) mod log;

@@ -43,6 +43,7 @@ impl Writer {
             compared_seq: self.shared.published.get().sealed_seq,
             outcome: Outcome::default(),
             request: None,
+            cursor: None,
             beside: None,
             promise,
         };
@@ -51,8 +52,9 @@ impl Writer {
                 Handed::Durable(_) => return Ok(()),
                 // What was sealed meanwhile cannot have the same trace ids.
                 Handed::Outdated(again) => {
-                    let Offer { events, hashes, plan, lines, outcome, request, beside, .. } =
-                        *again;
+                    let Offer {
+                        events, hashes, plan, lines, outcome, request, cursor, beside, ..
+                    } = *again;
                     let compared_seq = self.shared.published.get().sealed_seq;
                     compared = Compared {
                         events,
@@ -62,6 +64,7 @@ impl Writer {
                         compared_seq,
                         outcome,
                         request,
+                        cursor,
                         beside,
                         promise,
                     };

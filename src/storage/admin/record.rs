@@ -22,6 +22,8 @@ pub enum RecordKind {
     AccessKey,
     /// A period in which a partner sees the events of a customer or reseller.
     Relationship,
+    /// Where events are fetched from.
+    Source,
 }
 
 impl RecordKind {
@@ -34,6 +36,7 @@ impl RecordKind {
         Self::Token,
         Self::AccessKey,
         Self::Relationship,
+        Self::Source,
     ];
 
     /// Returns the name under which its records are stored and recorded.
@@ -46,6 +49,7 @@ impl RecordKind {
             Self::Token => "token",
             Self::AccessKey => "access_key",
             Self::Relationship => "relationship",
+            Self::Source => "source",
         }
     }
 

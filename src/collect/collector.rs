@@ -1,0 +1,291 @@
+//! The collector: reads the sources of a store when their time comes, and knows how that goes.
+
+use super::client::{CloudClient, CloudCredential, ReadFailure};
+use super::coverage::{SourceCoverage, covered};
+use super::round::{ListReader, RoundCounts};
+use super::source::{Pause, Source, SourcePlan};
+use crate::access::Caller;
+use crate::engine::{CredentialChange, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timestamp;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+/// How many sources are read at a time.
+const AT_ONCE: usize = 8;
+/// How often it is looked which source's time has come.
+const LOOK: Duration = Duration::from_millis(500);
+/// The longest time between two rounds of a source that cannot be read.
+const LATEST_MS: i64 = 300_000;
+/// How long rounds may go on when the server stops.
+const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// How it goes with a source, since the server was started.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct SourceState {
+    /// Whether it is being read now.
+    pub running: bool,
+    /// When its last round began.
+    pub begun: Option<String>,
+    /// When its last round that read everything ended.
+    pub done: Option<String>,
+    /// Why its last round did not.
+    pub error: Option<String>,
+    /// What its rounds have brought.
+    pub counts: RoundCounts,
+    /// When it is read next, in milliseconds since the epoch.
+    #[serde(skip)]
+    next: i64,
+    /// How many rounds in a row have failed.
+    #[serde(skip)]
+    failed: u32,
+}
+
+/// Reads the sources of a store.
+#[derive(Debug)]
+pub struct Collector {
+    engine: Arc<Engine>,
+    states: Mutex<BTreeMap<String, SourceState>>,
+    changed: Notify,
+    is_over: AtomicBool,
+}
+
+impl Collector {
+    /// A collector of the sources of a store.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self {
+            engine,
+            states: Mutex::default(),
+            changed: Notify::new(),
+            is_over: AtomicBool::new(false),
+        }
+    }
+
+    fn states(&self) -> MutexGuard<'_, BTreeMap<String, SourceState>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.engine.clock().now()
+    }
+
+    /// Reads sources when their time comes, until `stop` completes.
+    pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let mut rounds = JoinSet::new();
+        loop {
+            for name in self.due(AT_ONCE.saturating_sub(rounds.len())) {
+                let collector = Arc::clone(&self);
+                rounds.spawn(async move {
+                    if let Err(error) = collector.round(&name).await {
+                        tracing::warn!(source = name, %error, "a source cannot be read");
+                    }
+                });
+            }
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(_) = rounds.join_next() => {}
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+        self.is_over.store(true, Ordering::Relaxed);
+        // Windows that are stored are stored with their cursors, so a round may end anywhere.
+        let _ =
+            tokio::time::timeout(LAST_CALL, async { while rounds.join_next().await.is_some() {} })
+                .await;
+    }
+
+    /// Returns the sources whose time has come, and notes that they are read.
+    fn due(&self, most: usize) -> Vec<String> {
+        let (sources, now) = (self.sources(), self.now().millis());
+        let mut states = self.states();
+        states.retain(|name, state| state.running || sources.iter().any(|one| one.name == *name));
+        let mut due = Vec::new();
+        for source in sources.iter().filter(|source| source.paused.is_none()) {
+            let state = states.entry(source.name.clone()).or_default();
+            if due.len() < most && !state.running && state.next <= now {
+                state.running = true;
+                due.push(source.name.clone());
+            }
+        }
+        due
+    }
+
+    /// Returns the sources, in the order of names. One that cannot be read by this version is left
+    /// out, loudly.
+    pub fn sources(&self) -> Vec<Source> {
+        let stored = self.engine.sources().into_iter();
+        let read = |(name, _, body): (String, u64, Json)| match source_of(&name, body) {
+            Ok(source) => Some(source),
+            Err(error) => {
+                tracing::error!(%error, "a source is not read");
+                None
+            }
+        };
+        stored.filter_map(read).collect()
+    }
+
+    /// Returns a source.
+    ///
+    /// # Errors
+    /// No such source; one that cannot be read by this version.
+    pub fn source(&self, name: &str) -> Result<Source> {
+        let mut stored = self.engine.sources().into_iter();
+        let found = stored.find(|(there, ..)| there == name);
+        let (name, _, body) =
+            found.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such source"))?;
+        source_of(&name, body)
+    }
+
+    /// Returns how it goes with a source.
+    pub fn state(&self, name: &str) -> SourceState {
+        self.states().get(name).cloned().unwrap_or_default()
+    }
+
+    /// Has a source read as soon as possible.
+    pub fn hurry(&self, name: &str) {
+        if let Some(state) = self.states().get_mut(name) {
+            (state.next, state.failed) = (0, 0);
+        }
+        self.changed.notify_one();
+    }
+
+    /// Makes one call of each list of a source.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub async fn test(&self, name: &str) -> Result<()> {
+        let source = self.source(name)?;
+        let (plan, client) = self.prepared(&source)?;
+        let now = self.now().millis();
+        for list in &plan.lists {
+            let tested = list.list.test(&client, now).await;
+            tested.map_err(|failure| failure.of_list(&list.name))?;
+        }
+        Ok(())
+    }
+
+    fn prepared(&self, source: &Source) -> Result<(SourcePlan, CloudClient)> {
+        let plan = source.plan()?;
+        let secret = self.engine.source_credential(&source.name)?;
+        let credential = secret.map(|secret| match &source.access_key {
+            Some(id) => CloudCredential::AccessKey(id.clone(), secret),
+            None => CloudCredential::Token(secret),
+        });
+        let client = CloudClient::new(credential, plan.calls_a_second, self.engine.shared_clock())?;
+        Ok((plan, client))
+    }
+
+    /// Reads what is new in a source. What one list fails with does not keep the others from being
+    /// read.
+    ///
+    /// # Errors
+    /// What is not read. A credential that is refused pauses the source.
+    pub async fn round(&self, name: &str) -> Result<RoundCounts> {
+        let begun = self.now();
+        {
+            let mut states = self.states();
+            let state = states.entry(name.to_owned()).or_default();
+            (state.running, state.begun) = (true, Some(begun.to_string()));
+        }
+        let mut counts = RoundCounts::default();
+        let done = self.read_all(name, &mut counts).await;
+        let every = self
+            .source(name)
+            .and_then(|source| source.plan())
+            .map_or(60_000, |plan| i64::try_from(plan.every.as_millis()).unwrap_or(LATEST_MS));
+        let now = self.now();
+        let mut states = self.states();
+        let state = states.entry(name.to_owned()).or_default();
+        state.running = false;
+        state.counts.add_all(counts);
+        match &done {
+            Ok(()) => {
+                (state.error, state.failed) = (None, 0);
+                state.done = Some(now.to_string());
+                state.next = begun.millis().saturating_add(every);
+            }
+            Err(error) => {
+                state.error = Some(error.to_string());
+                state.failed = state.failed.saturating_add(1);
+                let pause =
+                    every.saturating_mul(1 << state.failed.min(10)).min(LATEST_MS.max(every));
+                state.next = now.millis().saturating_add(pause);
+            }
+        }
+        done.map(|()| counts)
+    }
+
+    async fn read_all(&self, name: &str, counts: &mut RoundCounts) -> Result<()> {
+        let source = self.source(name)?;
+        let (plan, client) = self.prepared(&source)?;
+        let mut first = Ok(());
+        for list in &plan.lists {
+            let reader = ListReader {
+                engine: &self.engine,
+                client: &client,
+                source: name,
+                plan: &plan,
+                list,
+                is_over: &self.is_over,
+            };
+            let Err(failure) = reader.read(counts).await else { continue };
+            let reason = format!("{}: {failure}", list.name);
+            if matches!(failure, ReadFailure::Refused(_)) {
+                self.pause(name, &reason)?;
+                return Err(Error::invalid(format!("the source is paused: {reason}")));
+            }
+            if first.is_ok() {
+                first = Err(failure.of_list(&list.name));
+            }
+        }
+        first
+    }
+
+    /// Pauses a source that is refused: asking on would only lock its key.
+    fn pause(&self, name: &str, reason: &str) -> Result<()> {
+        tracing::error!(source = name, reason, "a source is paused");
+        let pause = Pause {
+            at: self.now().to_string(),
+            by: "annals".to_owned(),
+            reason: reason.to_owned(),
+        };
+        let named = ("pauseSource", name);
+        self.engine.change_source(&Caller::operator(), named, CredentialChange::Keep, |body| {
+            let mut after = body.clone();
+            after["paused"] = json!(pause);
+            Ok(after)
+        })?;
+        Ok(())
+    }
+
+    /// Returns from when on and up to when the sources are complete, by source and tenant.
+    ///
+    /// # Errors
+    /// A source or a cursor that cannot be read.
+    pub fn coverage(&self) -> Result<Vec<SourceCoverage>> {
+        let mut all = Vec::new();
+        for source in self.sources() {
+            let state = self.state(&source.name);
+            all.extend(covered(&self.engine, &source, &state, self.now())?);
+        }
+        Ok(all)
+    }
+}
+
+fn source_of(name: &str, body: Json) -> Result<Source> {
+    let source: Source = serde_json::from_value(body).map_err(|cause| {
+        Error::corrupt(format!("the source {name} cannot be read")).because(cause)
+    })?;
+    Ok(Source { name: name.to_owned(), ..source })
+}

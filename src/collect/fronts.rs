@@ -1,0 +1,207 @@
+//! Up to where a list is read, and up to where it is settled.
+//!
+//! Records may appear late. So every moment is read twice: soon after it has passed, and again once
+//! so much time has passed that nothing of it can still appear (the overlap). The list is read to
+//! the first of these fronts and settled to the second; what was long past when it was read first is
+//! settled by that. A list is complete up to where it is settled: this is what coverage tells.
+//!
+//! Each stretch is stored together with the fronts after it, so they are never ahead of what is
+//! stored. A stretch that the source has no more is a gap, and is passed.
+
+use super::window::Window;
+use crate::event::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How a list is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How long records may appear late, in milliseconds.
+    pub overlap: i64,
+    /// How long the source needs to show what has happened, in milliseconds.
+    pub settle: i64,
+    /// The longest window, in milliseconds.
+    pub longest: i64,
+    /// How long the source keeps what has happened, in milliseconds.
+    pub kept: Option<i64>,
+}
+
+/// A stretch of time that is not there, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// Its first moment, in milliseconds since the epoch.
+    pub from: i64,
+    /// The first moment after it.
+    pub to: i64,
+    /// Why it is not there.
+    pub reason: String,
+}
+
+/// How many gaps a list keeps apart; beyond it, the two that are nearest become one.
+const GAPS_MAX: usize = 16;
+
+/// Up to where a list is read; this is its cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fronts {
+    /// Where it begins, in milliseconds since the epoch.
+    pub since: i64,
+    /// It is read up to here.
+    pub read: i64,
+    /// It is complete up to here, but for the gaps.
+    pub settled: i64,
+    /// What is not there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+}
+
+impl Fronts {
+    /// A list that was not read yet and begins here.
+    pub fn new(since: Timestamp) -> Self {
+        let since = since.millis();
+        Self { since, read: since, settled: since, gaps: Vec::new() }
+    }
+
+    /// Passes over what the source has no more. Returns whether there is such a stretch.
+    pub fn pass_lost(&mut self, pace: &Pace, now: Timestamp) -> bool {
+        let Some(kept) = pace.kept else { return false };
+        let oldest = now.millis().saturating_sub(kept);
+        if self.settled >= oldest {
+            return false;
+        }
+        // What was read once is there, but what appeared late in it is not.
+        let reason = if self.read > self.settled { "late records were lost" } else { "lost" };
+        let reason = format!("{reason}: the source keeps {}", words(kept));
+        self.add_gap(Gap { from: self.settled, to: oldest, reason });
+        self.settled = oldest;
+        self.read = self.read.max(oldest);
+        true
+    }
+
+    /// Notes a stretch that is not there.
+    pub fn add_gap(&mut self, gap: Gap) {
+        if gap.to <= gap.from {
+            return;
+        }
+        match self.gaps.iter_mut().find(|known| known.reason == gap.reason && known.to >= gap.from)
+        {
+            Some(known) if known.from <= gap.from => known.to = known.to.max(gap.to),
+            _ => self.gaps.push(gap),
+        }
+        self.gaps.sort_by_key(|gap| gap.from);
+        while self.gaps.len() > GAPS_MAX {
+            let nearest = (1..self.gaps.len())
+                .min_by_key(|at| self.gaps[*at].from - self.gaps[at - 1].to)
+                .unwrap_or(1);
+            let later = self.gaps.remove(nearest);
+            self.gaps[nearest - 1].to = self.gaps[nearest - 1].to.max(later.to);
+        }
+    }
+
+    /// Returns the next window to read at this moment; nothing if there is none. What is new comes
+    /// before what is read again.
+    pub fn next(&self, pace: &Pace, now: Timestamp) -> Option<Window> {
+        let shown = now.millis().saturating_sub(pace.settle);
+        let past = shown.saturating_sub(pace.overlap);
+        let cut = |from: i64, end: i64| {
+            let to = from.saturating_add(pace.longest.max(1)).min(end);
+            (to > from).then(|| Window::of(from, to))
+        };
+        cut(self.read, shown).or_else(|| cut(self.settled, past.min(self.read)))
+    }
+
+    /// Returns the fronts after a window that was read from this moment on.
+    pub fn after(&self, window: &Window, pace: &Pace, begun: Timestamp) -> Self {
+        let mut after = self.clone();
+        let (from, to) = (window.from.millis(), window.to.millis());
+        if from <= after.read {
+            after.read = after.read.max(to);
+        }
+        let past = begun.millis().saturating_sub(pace.settle).saturating_sub(pace.overlap);
+        if from <= after.settled {
+            after.settled = after.settled.max(to.min(past));
+        }
+        after
+    }
+}
+
+/// Returns a length of time in words.
+fn words(millis: i64) -> String {
+    match millis / 86_400_000 {
+        0 => format!("{} h", millis / 3_600_000),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    proptest! {
+        /// A source whose records appear late, by the overlap at most: whatever the times of the
+        /// rounds, each record that happened before the settled front was read.
+        #[test]
+        fn what_is_settled_has_been_read_after_it_appeared(
+            records in proptest::collection::vec((0..100_000_i64, 0..1_000_i64), 0..60),
+            waits in proptest::collection::vec(1..5_000_i64, 1..80),
+            (settle, longest) in (0..500_i64, 1..20_000_i64),
+        ) {
+            let pace = Pace { overlap: 1_000, settle, longest, kept: None };
+            let mut fronts = Fronts::new(at(0));
+            let mut seen = std::collections::HashSet::new();
+            let mut now = 0;
+            for wait in waits {
+                now += wait;
+                while let Some(window) = fronts.next(&pace, at(now)) {
+                    prop_assert!((1..=longest).contains(&window.millis()));
+                    let appeared = |(_, (time, late)): &(usize, &(i64, i64))| {
+                        window.has(at(*time)) && time + late + settle <= now
+                    };
+                    seen.extend(records.iter().enumerate().filter(appeared).map(|(index, _)| index));
+                    let after = fronts.after(&window, &pace, at(now));
+                    prop_assert!(after != fronts, "it goes on");
+                    fronts = after;
+                }
+                prop_assert!(fronts.settled <= fronts.read);
+                for (index, (time, _)) in records.iter().enumerate() {
+                    prop_assert!(*time >= fronts.settled || seen.contains(&index), "{time}");
+                }
+            }
+            // Nothing stays behind.
+            prop_assert!(fronts.read >= now - settle && fronts.settled >= now - settle - 1_000);
+        }
+    }
+
+    #[test]
+    fn what_the_source_has_no_more_is_a_gap() {
+        let day = 86_400_000;
+        let pace = Pace { overlap: 1_000, settle: 0, longest: day, kept: Some(7 * day) };
+        let mut fronts = Fronts::new(at(0));
+        assert!(fronts.pass_lost(&pace, at(30 * day)) && !fronts.pass_lost(&pace, at(30 * day)));
+        assert_eq!(fronts.next(&pace, at(30 * day)).map(|window| window.from), Some(at(23 * day)));
+        let gap = &fronts.gaps[0];
+        assert_eq!((gap.from, gap.to), (0, 23 * day));
+        assert!(gap.reason.contains("7 days"), "{gap:?}");
+        // One that goes on is one.
+        assert!(fronts.pass_lost(&pace, at(40 * day)));
+        assert_eq!((fronts.gaps.len(), fronts.gaps[0].to), (1, 33 * day));
+    }
+
+    #[test]
+    fn many_gaps_become_fewer_and_lose_nothing() {
+        let mut fronts = Fronts::new(at(0));
+        for number in 0..100 {
+            let reason = format!("r{number}");
+            fronts.add_gap(Gap { from: number * 10, to: number * 10 + 2, reason });
+        }
+        assert_eq!(fronts.gaps.len(), GAPS_MAX);
+        for number in 0..100 {
+            let is_known = |gap: &Gap| gap.from <= number * 10 && number * 10 + 2 <= gap.to;
+            assert!(fronts.gaps.iter().any(is_known), "{number}");
+        }
+    }
+}

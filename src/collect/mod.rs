@@ -1,0 +1,28 @@
+//! Sources: events that are fetched from elsewhere, so that they come by themselves.
+//!
+//! A [`Source`] is a record of the administrative state, with its credential sealed. The
+//! [`Collector`] reads each when its time comes. A source has lists (of traces, of records), each
+//! with a cursor of its own ([`Fronts`](fronts::Fronts)): up to where it is read, and up to where it
+//! is settled, because records may appear late. A list is read in windows ([`round`]); what a window
+//! has is stored in the same append to the log as the cursor after it, so a process that is killed
+//! loses nothing and doubles nothing: what is read again is known by its ids.
+//!
+//! [`coverage`] is what follows from the cursors: from when on, and up to when, events are complete.
+//!
+//! A source asks only its endpoint ([`client`]), over TLS or on this machine, and follows no
+//! redirect. What a credential is refused for pauses the source; everything else is tried again.
+
+mod client;
+mod collector;
+mod coverage;
+mod cts;
+mod fronts;
+mod retry;
+mod round;
+mod source;
+mod window;
+
+pub use collector::{Collector, SourceState};
+pub use coverage::{ShownGap, SourceCoverage};
+pub use round::RoundCounts;
+pub use source::{Pause, Source, SourceKind};

@@ -1,0 +1,180 @@
+//! A round: what is new in the lists of a source is read and stored.
+
+use super::client::{CloudClient, ReadFailure};
+use super::fronts::Fronts;
+use super::source::{ListPlan, SourcePlan};
+use crate::access::Caller;
+use crate::engine::{Engine, Outcome};
+use crate::error::{Error, Result};
+use crate::ingest::{DecodedBatch, IncomingRecord, LoggedCursor, TenantRule};
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::mpsc::{Receiver, channel};
+
+/// How many batches wait for their turn while the next ones are fetched.
+const WAITING: usize = 2;
+
+/// What a round has brought.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RoundCounts {
+    /// Records that are new.
+    pub accepted: u64,
+    /// Records that were there already.
+    pub duplicates: u64,
+    /// Records that were set aside, because they cannot be read.
+    pub quarantined: u64,
+}
+
+impl RoundCounts {
+    /// Adds what a batch has brought.
+    fn add(&mut self, outcome: &Outcome) {
+        self.accepted += outcome.accepted;
+        self.duplicates += outcome.duplicates;
+        self.quarantined += outcome.quarantined.total();
+    }
+
+    /// Adds what another list has brought.
+    pub(super) fn add_all(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.duplicates += other.duplicates;
+        self.quarantined += other.quarantined;
+    }
+}
+
+/// Where a list of a source is read to, and how.
+pub(super) struct ListReader<'a> {
+    pub(super) engine: &'a Arc<Engine>,
+    pub(super) client: &'a CloudClient,
+    pub(super) source: &'a str,
+    pub(super) plan: &'a SourcePlan,
+    pub(super) list: &'a ListPlan,
+    /// Set when the rest is left for another time.
+    pub(super) is_over: &'a AtomicBool,
+}
+
+impl ListReader<'_> {
+    /// Reads what there is up to now, window by window; each is durable, together with how far the
+    /// list was read, before the next one is.
+    ///
+    /// # Errors
+    /// What is not read; what was read before it stays.
+    pub(super) async fn read(
+        &self,
+        counts: &mut RoundCounts,
+    ) -> std::result::Result<(), ReadFailure> {
+        let pace = &self.plan.pace;
+        let mut fronts = fronts_of(self.engine, self.source, self.list, self.plan)?;
+        while !self.is_over.load(Ordering::Relaxed) {
+            let now = self.engine.clock().now();
+            if fronts.pass_lost(pace, now) {
+                let batch = DecodedBatch::default();
+                counts.add(&self.store(batch, Some(self.cursor(&fronts)?)).await?);
+                continue;
+            }
+            let Some(window) = fronts.next(pace, now) else { return Ok(()) };
+            let (sender, receiver) = channel(WAITING);
+            let reading = self.list.list.read(self.client, &window, sender);
+            let (read, stored) = tokio::join!(reading, self.store_all_but_last(receiver));
+            let (last, outcomes) = stored?;
+            read?;
+            outcomes.iter().for_each(|outcome| counts.add(outcome));
+            let after = fronts.after(&window, pace, now);
+            // The last ones are stored together with the cursor.
+            let batch = self.decoded(last).await?;
+            counts.add(&self.store(batch, Some(self.cursor(&after)?)).await?);
+            fronts = after;
+        }
+        Ok(())
+    }
+
+    /// Stores records as they come, but for the last of them, which are returned.
+    async fn store_all_but_last(
+        &self,
+        mut records: Receiver<Vec<String>>,
+    ) -> Result<(Vec<String>, Vec<Outcome>)> {
+        let (mut last, mut outcomes): (Vec<String>, _) = (Vec::new(), Vec::new());
+        while let Some(next) = records.recv().await {
+            let earlier = std::mem::replace(&mut last, next);
+            if !earlier.is_empty() {
+                let batch = self.decoded(earlier).await?;
+                outcomes.push(self.store(batch, None).await?);
+            }
+        }
+        Ok((last, outcomes))
+    }
+
+    fn cursor(&self, fronts: &Fronts) -> Result<LoggedCursor> {
+        let value = serde_json::to_value(fronts)
+            .map_err(|cause| Error::internal("a cursor cannot be written").because(cause))?;
+        Ok(LoggedCursor { name: cursor_name(self.source, &self.list.name), value })
+    }
+
+    async fn decoded(&self, records: Vec<String>) -> Result<DecodedBatch> {
+        let (engine, tenant) = (Arc::clone(self.engine), self.list.tenant.clone());
+        blocking(move || {
+            let lines = (1_u64..).zip(records);
+            let records = lines.map(|(line, text)| IncomingRecord::new(line, text)).collect();
+            Ok(engine.decode(records, None, &TenantRule::Is(tenant)))
+        })
+        .await
+    }
+
+    /// Stores a batch, and moves the cursor with it. What the batch says of relationships is
+    /// weighed before the cursor moves: after a restart it is read again and weighed then.
+    async fn store(
+        &self,
+        mut batch: DecodedBatch,
+        cursor: Option<LoggedCursor>,
+    ) -> Result<Outcome> {
+        let (engine, source) = (Arc::clone(self.engine), format!("source {}", self.source));
+        blocking(move || {
+            let caller = Caller::operator();
+            let said = engine.statements_of(&caller, &mut batch)?;
+            if said.is_empty() {
+                return match cursor {
+                    Some(cursor) => engine.ingest_with_cursor(batch, &source, &cursor),
+                    None => engine.ingest(batch, &source),
+                };
+            }
+            let outcome = engine.ingest(batch, &source)?;
+            if let Some(ticket) = engine.hear(&caller, said, &outcome)? {
+                engine.weigh_evidence(&ticket)?;
+            }
+            if let Some(cursor) = cursor {
+                engine.ingest_with_cursor(DecodedBatch::default(), &source, &cursor)?;
+            }
+            Ok(outcome)
+        })
+        .await
+    }
+}
+
+/// Returns the name of the cursor of a list.
+pub(super) fn cursor_name(source: &str, list: &str) -> String {
+    format!("{source}/{list}")
+}
+
+/// Returns up to where a list was read.
+pub(super) fn fronts_of(
+    engine: &Engine,
+    source: &str,
+    list: &ListPlan,
+    plan: &SourcePlan,
+) -> Result<Fronts> {
+    let name = cursor_name(source, &list.name);
+    match engine.cursors_of(&name).remove("") {
+        None => Ok(Fronts::new(plan.since)),
+        Some(value) => serde_json::from_value(value).map_err(|cause| {
+            Error::corrupt(format!("the cursor {name} cannot be read")).because(cause)
+        }),
+    }
+}
+
+/// Runs blocking work on a thread where blocking is allowed.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|cause| Error::internal("a batch of a source failed").because(cause))?
+}
