@@ -33,6 +33,7 @@ mod refusal;
 mod relationships;
 mod request_id;
 mod serve;
+mod sources;
 mod status;
 mod store;
 mod tls;
@@ -48,6 +49,7 @@ pub use serve::{CONNECTIONS_MAX, DRAIN, ServeOptions, serve};
 pub use tls::TlsFiles;
 pub use web::missing as screen_missing;
 
+use crate::collect::Collector;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
@@ -104,6 +106,8 @@ pub(crate) struct App {
     started: Timestamp,
     /// The OpenID provider whose tokens are believed, if there is one.
     oidc: Option<Arc<OidcProvider>>,
+    /// Reads the sources of the store.
+    collector: Arc<Collector>,
     /// What the markers of CTS's lists were given for.
     page_ends: Arc<cts::PageEnds>,
 }
@@ -114,6 +118,8 @@ impl App {
             (Admission::new(engine.settings()), Arc::new(Semaphore::new(export::EXPORTS_MAX)));
         let started = engine.clock().now();
         let limits = limits::UsedLimits::new(Arc::clone(&engine), &options.limits);
+        let fresh = || Arc::new(Collector::new(Arc::clone(&engine)));
+        let collector = options.collector.clone().unwrap_or_else(fresh);
         Self {
             engine,
             admission,
@@ -135,6 +141,7 @@ impl App {
             used_signatures: Arc::default(),
             started,
             oidc: options.oidc.clone(),
+            collector,
             page_ends: Arc::default(),
         }
     }
@@ -173,6 +180,9 @@ pub struct RouterOptions {
     /// Whether browsers know this server by an address of HTTPS, be it that of a proxy: its cookies
     /// are sent over nothing else then.
     pub public_https: bool,
+    /// Reads the sources of the store; somebody must await [`Collector::run`]. Without one,
+    /// sources can be set and none is read.
+    pub collector: Option<Arc<Collector>>,
 }
 
 impl Default for RouterOptions {
@@ -184,6 +194,7 @@ impl Default for RouterOptions {
             oidc: None,
             limits: ServerLimits::default(),
             public_https: false,
+            collector: None,
         }
     }
 }
@@ -209,6 +220,7 @@ pub fn router_with(engine: Arc<Engine>, options: &RouterOptions) -> Router {
         .merge(health::routes())
         .merge(policy::routes())
         .merge(principals::routes())
+        .merge(sources::routes())
         .merge(relationships::routes())
         .merge(auth::routes())
         .merge(status::routes())

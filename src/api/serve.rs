@@ -10,6 +10,7 @@ use super::{
     ELASTIC_VERSION, OidcProvider, OidcSettings, RouterOptions, ServerLimits, lifecycle,
     router_with, trail,
 };
+use crate::collect::Collector;
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
 use ipnet::IpNet;
@@ -173,6 +174,7 @@ pub async fn serve(
     if let Some(oidc) = &oidc {
         beside.spawn(Arc::clone(oidc).keep_current());
     }
+    let collector = Arc::new(Collector::new(Arc::clone(&engine)));
     // The routes are built once and shared by all connections.
     let routes = RouterOptions {
         elastic_version: options.elastic_version.clone(),
@@ -181,6 +183,7 @@ pub async fn serve(
         oidc,
         limits: options.limits,
         public_https: options.public_https,
+        collector: Some(Arc::clone(&collector)),
     };
     let router = router_with(Arc::clone(&engine), &routes).with_state(());
     let served = Arc::new(Served { router, tls, proxies: TrustedProxies::new(&options.proxies) });
@@ -188,6 +191,10 @@ pub async fn serve(
     engine.recall_last_used();
     let mut noting = JoinSet::new();
     noting.spawn(lifecycle::note_last_used(Arc::clone(&engine), told.clone()));
+    let mut stopped = told.clone();
+    noting.spawn(collector.run(async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    }));
     let (over, is_over) = oneshot::channel::<()>();
     let ends = trail::record_ends(Arc::clone(&engine), async {
         let _ = is_over.await;

@@ -16,6 +16,8 @@ mod query_call;
 pub mod question;
 mod raw_answer;
 mod relationships;
+mod settings;
+mod sources;
 
 pub(crate) use export::Export;
 pub use params::Pairs;
@@ -26,3 +28,4 @@ pub(crate) use projection::{Projection, Shown};
 pub use quarantine::QuarantineCall;
 pub(crate) use raw_answer::RawAnswer;
 pub use relationships::{RelationshipCall, is_about_relationships, list_relationships};
+pub use sources::{SourceCall, check_sources};

@@ -1,6 +1,7 @@
 //! Calls about principals and their credentials: who may do what, and with which credentials.
 
 use super::params::segment;
+use super::settings::{read_settings, with_settings};
 use crate::access::{
     AccessKeyRecord, ApiToken, Caller, OPERATOR, Permission, Principal, Role, TokenRecord,
 };
@@ -126,7 +127,7 @@ impl PrincipalCall {
             }
             Self::Show(name) => principal(engine, name).map(|principal| json!(principal)),
             Self::Create => {
-                let principal: Principal = parse(body)?;
+                let principal: Principal = read_settings(body)?;
                 // A store with principals asks for credentials, and somebody must make them.
                 if !principal.roles.contains(&Role::SecurityAdministrator)
                     && !engine.directory().has_security_administrator()
@@ -138,9 +139,9 @@ impl PrincipalCall {
                 Ok(json!(engine.create_principal(caller, &principal)?))
             }
             Self::Change(name) => {
-                let changes: Map<String, Json> = parse(body)?;
+                let changes: Map<String, Json> = read_settings(body)?;
                 let changed = engine
-                    .change_principal(caller, name, |principal| with_changes(principal, changes));
+                    .change_principal(caller, name, |principal| with_settings(principal, changes));
                 Ok(json!(changed?))
             }
             Self::Remove(name) => {
@@ -152,7 +153,8 @@ impl PrincipalCall {
                 Ok(json!({ "tokens": tokens(engine, name)? }))
             }
             Self::CreateToken(name) => {
-                let wanted = if body.is_null() { WantedToken::default() } else { parse(body)? };
+                let wanted =
+                    if body.is_null() { WantedToken::default() } else { read_settings(body)? };
                 create_token(engine, caller, name, wanted)
             }
             Self::RemoveToken(name, id) => {
@@ -160,7 +162,8 @@ impl PrincipalCall {
                 Ok(Json::Null)
             }
             Self::RotateToken(name, id) => {
-                let wanted = if body.is_null() { WantedRotation::default() } else { parse(body)? };
+                let wanted =
+                    if body.is_null() { WantedRotation::default() } else { read_settings(body)? };
                 rotate_token(engine, caller, (name, id), &wanted)
             }
             Self::AccessKeys(name) => {
@@ -168,7 +171,8 @@ impl PrincipalCall {
                 Ok(json!({ "access_keys": access_keys(engine, name)? }))
             }
             Self::CreateAccessKey(name) => {
-                let wanted = if body.is_null() { WantedKey::default() } else { parse(body)? };
+                let wanted =
+                    if body.is_null() { WantedKey::default() } else { read_settings(body)? };
                 create_access_key(engine, caller, name, wanted)
             }
             Self::RemoveAccessKey(name, id) => {
@@ -179,38 +183,9 @@ impl PrincipalCall {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(body: Json) -> Result<T> {
-    serde_json::from_value(body).map_err(|cause| {
-        let what = format!("the body is not what this call takes: {cause}");
-        Error::invalid(what)
-    })
-}
-
 fn principal(engine: &Engine, name: &str) -> Result<Principal> {
     let missing = || Error::new(ErrorKind::NotFound, "there is no such principal");
     engine.directory().get(name).cloned().ok_or_else(missing)
-}
-
-/// Returns a principal with some settings changed.
-fn with_changes(principal: &Principal, changes: Map<String, Json>) -> Result<Principal> {
-    let mut settings = match serde_json::to_value(principal) {
-        Ok(Json::Object(settings)) => settings,
-        _ => return Err(Error::internal("a principal is not an object")),
-    };
-    for (name, value) in changes {
-        match value {
-            // Its tokens and what it did are known by its name.
-            _ if name == "name" => {
-                return Err(Error::parameter(
-                    "name",
-                    "cannot be changed: create another principal",
-                ));
-            }
-            Json::Null => settings.remove(&name),
-            value => settings.insert(name, value),
-        };
-    }
-    parse(Json::Object(settings))
 }
 
 fn check_note(note: &str) -> Result<()> {

@@ -33,6 +33,7 @@ mod seal_key;
 mod send;
 mod serve;
 mod sigma;
+mod source;
 mod sources;
 mod stats;
 mod stop;
@@ -136,6 +137,10 @@ enum Command {
     Tenant(policy::TenantArgs),
     /// Manage principals: people and programs that may make calls
     Principal(principals::PrincipalArgs),
+    /// Manage sources: what is fetched from elsewhere, so that events come by themselves
+    Source(source::SourceArgs),
+    /// Read the sources of a store once, without a server
+    Collect(source::CollectArgs),
     /// Manage relationships: which partner sees the events of which customer, and when
     Relation(relation::RelationArgs),
     /// Make, list and revoke the tokens of principals
@@ -381,6 +386,8 @@ fn run(command: Command) -> Result<u8> {
         Command::Hold(args) => policy::hold(&args),
         Command::Tenant(args) => policy::tenant(&args),
         Command::Principal(args) => principals::principal(&args),
+        Command::Source(args) => source::source(&args),
+        Command::Collect(args) => source::collect(&args),
         Command::Relation(args) => relation::relation(&args),
         Command::Token(args) => principals::token(&args),
         Command::AccessKey(args) => principals::access_key(&args),

@@ -73,6 +73,11 @@ impl Collector {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the store.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     fn now(&self) -> Timestamp {
         self.engine.clock().now()
     }
@@ -121,18 +126,9 @@ impl Collector {
         due
     }
 
-    /// Returns the sources, in the order of names. One that cannot be read by this version is left
-    /// out, loudly.
+    /// Returns the sources, in the order of names.
     pub fn sources(&self) -> Vec<Source> {
-        let stored = self.engine.sources().into_iter();
-        let read = |(name, _, body): (String, u64, Json)| match source_of(&name, body) {
-            Ok(source) => Some(source),
-            Err(error) => {
-                tracing::error!(%error, "a source is not read");
-                None
-            }
-        };
-        stored.filter_map(read).collect()
+        stored_sources(&self.engine)
     }
 
     /// Returns a source.
@@ -140,11 +136,7 @@ impl Collector {
     /// # Errors
     /// No such source; one that cannot be read by this version.
     pub fn source(&self, name: &str) -> Result<Source> {
-        let mut stored = self.engine.sources().into_iter();
-        let found = stored.find(|(there, ..)| there == name);
-        let (name, _, body) =
-            found.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such source"))?;
-        source_of(&name, body)
+        stored_source(&self.engine, name)
     }
 
     /// Returns how it goes with a source.
@@ -281,6 +273,32 @@ impl Collector {
         }
         Ok(all)
     }
+}
+
+/// Returns the sources of a store, in the order of names. One that this version cannot read is left
+/// out, loudly.
+pub fn stored_sources(engine: &Engine) -> Vec<Source> {
+    let stored = engine.sources().into_iter();
+    let read = |(name, _, body): (String, u64, Json)| match source_of(&name, body) {
+        Ok(source) => Some(source),
+        Err(error) => {
+            tracing::error!(%error, "a source is not read");
+            None
+        }
+    };
+    stored.filter_map(read).collect()
+}
+
+/// Returns a source of a store.
+///
+/// # Errors
+/// No such source; one that this version cannot read.
+pub fn stored_source(engine: &Engine, name: &str) -> Result<Source> {
+    let mut stored = engine.sources().into_iter();
+    let found = stored.find(|(there, ..)| there == name);
+    let (name, _, body) =
+        found.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such source"))?;
+    source_of(&name, body)
 }
 
 fn source_of(name: &str, body: Json) -> Result<Source> {

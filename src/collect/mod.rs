@@ -22,7 +22,7 @@ mod round;
 mod source;
 mod window;
 
-pub use collector::{Collector, SourceState};
+pub use collector::{Collector, SourceState, stored_source, stored_sources};
 pub use coverage::{ShownGap, SourceCoverage};
 pub use round::RoundCounts;
 pub use source::{Pause, Source, SourceKind};

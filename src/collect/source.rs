@@ -111,6 +111,11 @@ impl Source {
         self.plan().map(drop)
     }
 
+    /// Returns whether it brings records for a tenant.
+    pub fn is_for(&self, tenant: &str) -> bool {
+        self.plan().is_ok_and(|plan| plan.lists.iter().any(|list| list.tenant == tenant))
+    }
+
     /// Reads the settings.
     pub(super) fn plan(&self) -> Result<SourcePlan> {
         check_name(&self.name)?;
