@@ -2,6 +2,7 @@
 
 mod access;
 mod clients;
+mod collect;
 mod durability;
 mod house;
 mod ingest;

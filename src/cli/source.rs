@@ -133,6 +133,9 @@ struct AddArgs {
     /// How long records may appear late; default: 1h
     #[arg(long, value_name = "TIME")]
     overlap: Option<String>,
+    /// How long the cloud takes to show what has happened; default: 60s
+    #[arg(long, value_name = "TIME", hide_short_help = true)]
+    settle: Option<String>,
     /// How many calls a second it makes; default: 10, 0 is as many as it can
     #[arg(long, value_name = "N")]
     calls_per_second: Option<u32>,
@@ -181,6 +184,7 @@ impl AddArgs {
             ("since", json!(self.since.clone().unwrap_or(since))),
             ("every", json!(self.every)),
             ("overlap", json!(self.overlap)),
+            ("settle", json!(self.settle)),
             ("calls_per_second", json!(self.calls_per_second)),
         ] {
             if !value.is_null() {

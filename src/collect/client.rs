@@ -312,11 +312,10 @@ impl CloudClient {
         let ahead =
             theirs.map(|theirs| self.clock.now().millis() - theirs.timestamp_millis()).unwrap_or(0);
         if ahead.abs() > SKEW_MS {
-            let (minutes, side) =
-                (ahead.abs() / 60_000, if ahead > 0 { "ahead" } else { "behind" });
+            let minutes = (ahead.abs() + 30_000) / 60_000;
+            let side = if ahead > 0 { "ahead of" } else { "behind" };
             return format!(
-                "this machine's clock is {minutes} minutes {side} of the cloud's: set it right \
-                ({words})"
+                "this machine's clock is {minutes} minutes {side} the cloud's: set it right ({words})"
             );
         }
         if EXPIRED.contains(&code) {

@@ -27,8 +27,6 @@ const HANDED: usize = 4_000;
 /// How long the list keeps a trace, in milliseconds: seven days. A little less, because time goes
 /// on while it is read.
 pub(super) const KEPT_MS: i64 = 7 * 86_400_000 - 600_000;
-/// How long a trace takes to be shown, in milliseconds: about a minute.
-pub(super) const SETTLE_MS: i64 = 60_000;
 
 /// Which traces are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]

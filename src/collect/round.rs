@@ -14,6 +14,12 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 /// How many batches wait for their turn while the next ones are fetched.
 const WAITING: usize = 2;
+/// A window with fewer records makes the next one longer, one with more makes it shorter.
+const FEW: u64 = 2_000;
+const MANY: u64 = 20_000;
+/// The shortest and the longest window, in milliseconds.
+const SHORTEST_MS: i64 = 60_000;
+const LONGEST_MS: i64 = 86_400_000;
 
 /// What a round has brought.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -32,6 +38,11 @@ impl RoundCounts {
         self.accepted += outcome.accepted;
         self.duplicates += outcome.duplicates;
         self.quarantined += outcome.quarantined.total();
+    }
+
+    /// How many records there were.
+    fn records(&self) -> u64 {
+        self.accepted + self.duplicates + self.quarantined
     }
 
     /// Adds what another list has brought.
@@ -63,26 +74,29 @@ impl ListReader<'_> {
         &self,
         counts: &mut RoundCounts,
     ) -> std::result::Result<(), ReadFailure> {
-        let pace = &self.plan.pace;
+        let mut pace = self.plan.pace;
         let mut fronts = fronts_of(self.engine, self.source, self.list, self.plan)?;
         while !self.is_over.load(Ordering::Relaxed) {
             let now = self.engine.clock().now();
-            if fronts.pass_lost(pace, now) {
+            if fronts.pass_lost(&pace, now) {
                 let batch = DecodedBatch::default();
                 counts.add(&self.store(batch, Some(self.cursor(&fronts)?)).await?);
                 continue;
             }
-            let Some(window) = fronts.next(pace, now) else { return Ok(()) };
+            let Some(window) = fronts.next(&pace, now) else { return Ok(()) };
             let (sender, receiver) = channel(WAITING);
             let reading = self.list.list.read(self.client, &window, sender);
             let (read, stored) = tokio::join!(reading, self.store_all_but_last(receiver));
             let (last, outcomes) = stored?;
             read?;
-            outcomes.iter().for_each(|outcome| counts.add(outcome));
-            let after = fronts.after(&window, pace, now);
+            let mut of_window = RoundCounts::default();
+            outcomes.iter().for_each(|outcome| of_window.add(outcome));
+            let after = fronts.after(&window, &pace, now);
             // The last ones are stored together with the cursor.
             let batch = self.decoded(last).await?;
-            counts.add(&self.store(batch, Some(self.cursor(&after)?)).await?);
+            of_window.add(&self.store(batch, Some(self.cursor(&after)?)).await?);
+            counts.add_all(of_window);
+            pace.longest = longest_after(pace.longest, of_window.records());
             fronts = after;
         }
         Ok(())
@@ -147,6 +161,16 @@ impl ListReader<'_> {
             Ok(outcome)
         })
         .await
+    }
+}
+
+/// Returns how long the next window may be after one that had so many records: a quiet month is
+/// read in few calls, and of a busy hour not much is read again if the process dies.
+fn longest_after(longest: i64, records: u64) -> i64 {
+    match records {
+        0..FEW => (longest * 2).min(LONGEST_MS),
+        FEW..=MANY => longest,
+        _ => (longest / 2).max(SHORTEST_MS),
     }
 }
 

@@ -14,6 +14,7 @@ use url::{Host, Url};
 /// How often a source is read, and how long records may appear late, if nothing else is said.
 const EVERY: &str = "60s";
 const OVERLAP: &str = "1h";
+const SETTLE: &str = "60s";
 /// How many calls a second a source makes: what Huawei Cloud allows an account and an interface.
 const CALLS_A_SECOND: u32 = 10;
 /// The longest stretch that is read and stored at once, in milliseconds.
@@ -75,6 +76,9 @@ pub struct Source {
     /// How long records may appear late, an hour if it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap: Option<String>,
+    /// How long the cloud takes to show what has happened, a minute if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<String>,
     /// How many calls a second it makes, ten if it is not said; 0 is as many as it can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls_per_second: Option<u32>,
@@ -128,6 +132,10 @@ impl Source {
         if overlap > 7 * 86_400_000 {
             return Err(Error::parameter("overlap", "is at most 7d"));
         }
+        let settle = self.length("settle", self.settle.as_deref(), SETTLE)?;
+        if settle > 86_400_000 {
+            return Err(Error::parameter("settle", "is at most 24h"));
+        }
         if self.access_key.as_deref().is_some_and(|id| !is_key_id(id)) {
             return Err(Error::parameter("access_key", "is not the id of an access key"));
         }
@@ -136,12 +144,7 @@ impl Source {
             since,
             every: Duration::from_millis(every.unsigned_abs()),
             calls_a_second: self.calls_per_second.unwrap_or(CALLS_A_SECOND),
-            pace: Pace {
-                overlap,
-                settle: cts::SETTLE_MS,
-                longest: WINDOW_MS,
-                kept: Some(cts::KEPT_MS),
-            },
+            pace: Pace { overlap, settle, longest: WINDOW_MS, kept: Some(cts::KEPT_MS) },
             lists: self.trace_lists()?,
         })
     }

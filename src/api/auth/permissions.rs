@@ -90,6 +90,7 @@ const POLICY: Need = OneOf(&[Read, ManageTenant, ManageStore, ManageAccess]);
 const TENANT: Need = OneOf(&[ManageTenant, ManageStore]);
 const STORE: Need = OneOf(&[ManageStore]);
 const ACCESS: Need = OneOf(&[ManageAccess]);
+const SOURCES: Need = OneOf(&[ManageStore, ManageAccess]);
 
 /// Routes below `/es/{tenant}` are those without that beginning.
 const ELASTIC_PREFIX: &str = "/es/{tenant}";
@@ -157,6 +158,13 @@ const ROUTES: &[Row] = &[
     ("POST", "/api/v1/principals/{name}/tokens/{id}/rotate", ACCESS),
     ("GET, POST", "/api/v1/principals/{name}/access-keys", ACCESS),
     ("DELETE", "/api/v1/principals/{name}/access-keys/{id}", ACCESS),
+    ("GET, POST", "/api/v1/sources", SOURCES),
+    ("GET, PATCH, DELETE", "/api/v1/sources/{name}", SOURCES),
+    ("POST", "/api/v1/sources/{name}/pause", SOURCES),
+    ("POST", "/api/v1/sources/{name}/resume", SOURCES),
+    ("POST", "/api/v1/sources/{name}/test", SOURCES),
+    ("POST", "/api/v1/sources/{name}/run", SOURCES),
+    ("GET", "/api/v1/coverage", OneOf(&[Read, ReadTrail, ManageStore, ManageAccess])),
     ("GET", "/api/v1/sessions", ACCESS),
     ("DELETE", "/api/v1/sessions/{id}", ACCESS),
     // Doors.
@@ -227,7 +235,7 @@ pub(super) fn need_of(method: &Method, path: &str) -> Option<Need> {
     Some(row.map_or(Credential, |(_, _, need)| *need))
 }
 
-/// What tells how the store is kept. Not `/metrics`: it has numbers of the process alone, and is
+/// What tells how the store is kept, and filled. Not `/metrics`: it has numbers of the process alone, and is
 /// asked every few seconds by a machine.
 const OF_STORE: &[&str] = &[
     "/api/v1/status",
@@ -236,6 +244,9 @@ const OF_STORE: &[&str] = &[
     "/api/v1/holds",
     "/api/v1/views",
     "/api/v1/views/{id}",
+    "/api/v1/sources",
+    "/api/v1/sources/{name}",
+    "/api/v1/coverage",
     "/v3/projects",
 ];
 
