@@ -68,6 +68,7 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     add_tokens(add);
     add_access_keys(add);
     super::relationships::add_paths(add);
+    super::sources::add_paths(add);
 }
 
 /// Signing in at an OpenID provider.
@@ -282,6 +283,7 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
     ];
     schemas.extend(access_key_schemas());
     schemas.extend(super::relationships::schemas());
+    schemas.extend(super::sources::schemas());
     schemas
 }
 

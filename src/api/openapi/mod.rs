@@ -9,6 +9,7 @@ mod relationships;
 mod schemas;
 mod screen;
 mod shapes;
+mod sources;
 
 use super::App;
 use crate::calls::question::{CALLS, QueryCall};
