@@ -189,12 +189,7 @@ pub async fn serve(
     let served = Arc::new(Served { router, tls, proxies: TrustedProxies::new(&options.proxies) });
     let (stopping, told) = watch::channel(false);
     engine.recall_last_used();
-    let mut noting = JoinSet::new();
-    noting.spawn(lifecycle::note_last_used(Arc::clone(&engine), told.clone()));
-    let mut stopped = told.clone();
-    noting.spawn(collector.run(async move {
-        let _ = stopped.wait_for(|stop| *stop).await;
-    }));
+    let mut working = work_beside(&engine, collector, &told);
     let (over, is_over) = oneshot::channel::<()>();
     let ends = trail::record_ends(Arc::clone(&engine), async {
         let _ = is_over.await;
@@ -219,11 +214,27 @@ pub async fn serve(
         connections.shutdown().await;
     }
     drop(over);
-    noting.join_next().await;
+    while working.join_next().await.is_some() {}
     if recording.join_next().await.is_some() {
         lifecycle::record(&engine, "stopServer", json!({ "drained": drained.is_ok() })).await;
     }
     Ok(())
+}
+
+/// Starts what goes on beside requests, until the server stops: it is noted when credentials are
+/// used, and sources are read.
+fn work_beside(
+    engine: &Arc<Engine>,
+    collector: Arc<Collector>,
+    told: &watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut working = JoinSet::new();
+    working.spawn(lifecycle::note_last_used(Arc::clone(engine), told.clone()));
+    let mut stopped = told.clone();
+    working.spawn(collector.run(async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    }));
+    working
 }
 
 /// Checks that an address that other machines reach is one for callers who are known, over

@@ -33,9 +33,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/coverage", get(coverage))
 }
 
-type Named = std::result::Result<Path<String>, PathRejection>;
+type SourcePath = std::result::Result<Path<String>, PathRejection>;
 
-fn name_of(path: Named) -> Result<String> {
+fn name_of(path: SourcePath) -> Result<String> {
     path.map(|Path(name)| name)
         .map_err(|cause| Error::parameter("name", "is not UTF-8 text").because(cause))
 }
@@ -91,7 +91,7 @@ async fn add(
 async fn show(
     State(app): State<App>,
     caller: Caller,
-    path: Named,
+    path: SourcePath,
     pairs: Pairs,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -101,7 +101,7 @@ async fn show(
 async fn change(
     State(app): State<App>,
     caller: Caller,
-    path: Named,
+    path: SourcePath,
     pairs: Pairs,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -111,7 +111,7 @@ async fn change(
 async fn remove(
     State(app): State<App>,
     caller: Caller,
-    path: Named,
+    path: SourcePath,
     pairs: Pairs,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -121,7 +121,7 @@ async fn remove(
 async fn pause(
     State(app): State<App>,
     caller: Caller,
-    path: Named,
+    path: SourcePath,
     pairs: Pairs,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -131,7 +131,7 @@ async fn pause(
 async fn resume(
     State(app): State<App>,
     caller: Caller,
-    path: Named,
+    path: SourcePath,
     pairs: Pairs,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -142,7 +142,7 @@ async fn resume(
 async fn test(
     State(app): State<App>,
     caller: Caller,
-    path: Named,
+    path: SourcePath,
     pairs: Pairs,
 ) -> Result<Json<Value>, ApiError> {
     pairs.only(&[])?;
@@ -155,7 +155,7 @@ async fn test(
 async fn run(
     State(app): State<App>,
     caller: Caller,
-    path: Named,
+    path: SourcePath,
     pairs: Pairs,
 ) -> Result<Response, ApiError> {
     pairs.only(&[])?;

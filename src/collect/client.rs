@@ -93,7 +93,7 @@ impl From<Error> for ReadFailure {
 #[derive(Debug, Clone)]
 pub(super) struct CloudCall<'a> {
     pub(super) endpoint: &'a Url,
-    pub(super) method: Method,
+    pub(super) method: &'static str,
     pub(super) path: String,
     pub(super) query: Vec<(&'static str, String)>,
     /// The JSON that is sent, if any is.
@@ -212,6 +212,8 @@ impl CloudClient {
 
     /// Builds the request, and signs it for this moment.
     fn request(&self, call: &CloudCall<'_>) -> Result<reqwest::Request> {
+        let method = Method::from_bytes(call.method.as_bytes())
+            .map_err(|_| Error::internal("a call without a method"))?;
         let mut query = call.query.clone();
         query.sort();
         let encoded = |text: &str| utf8_percent_encode(text, PLAIN).to_string();
@@ -246,7 +248,7 @@ impl CloudClient {
             }
             Some(CloudCredential::AccessKey(id, secret)) => {
                 let request = SentRequest {
-                    method: call.method.as_str(),
+                    method: call.method,
                     path: url.path(),
                     query: url.query().unwrap_or_default(),
                     headers,
@@ -257,7 +259,7 @@ impl CloudClient {
                 sent.insert(AUTHORIZATION, value_of(value.as_bytes())?);
             }
         }
-        let request = self.client.request(call.method.clone(), url).headers(sent).body(body);
+        let request = self.client.request(method, url).headers(sent).body(body);
         request.build().map_err(|cause| Error::internal("a call cannot be built").because(cause))
     }
 
@@ -315,7 +317,8 @@ impl CloudClient {
             let minutes = (ahead.abs() + 30_000) / 60_000;
             let side = if ahead > 0 { "ahead of" } else { "behind" };
             return format!(
-                "this machine's clock is {minutes} minutes {side} the cloud's: set it right ({words})"
+                "this machine's clock is {minutes} minutes {side} the cloud's: set it right \
+                ({words})"
             );
         }
         if EXPIRED.contains(&code) {

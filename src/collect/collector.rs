@@ -2,7 +2,7 @@
 
 use super::client::{CloudClient, CloudCredential, ReadFailure};
 use super::coverage::{SourceCoverage, covered};
-use super::round::{ListReader, RoundCounts};
+use super::round::{ListReader, RoundCounts, blocking};
 use super::source::{Pause, Source, SourcePlan};
 use crate::access::Caller;
 use crate::engine::{CredentialChange, Engine};
@@ -234,7 +234,7 @@ impl Collector {
             let Err(failure) = reader.read(counts).await else { continue };
             let reason = format!("{}: {failure}", list.name);
             if matches!(failure, ReadFailure::Refused(_)) {
-                self.pause(name, &reason)?;
+                self.pause(name, &reason).await?;
                 return Err(Error::invalid(format!("the source is paused: {reason}")));
             }
             if first.is_ok() {
@@ -245,20 +245,24 @@ impl Collector {
     }
 
     /// Pauses a source that is refused: asking on would only lock its key.
-    fn pause(&self, name: &str, reason: &str) -> Result<()> {
+    async fn pause(&self, name: &str, reason: &str) -> Result<()> {
         tracing::error!(source = name, reason, "a source is paused");
         let pause = Pause {
             at: self.now().to_string(),
             by: "annals".to_owned(),
             reason: reason.to_owned(),
         };
-        let named = ("pauseSource", name);
-        self.engine.change_source(&Caller::operator(), named, CredentialChange::Keep, |body| {
-            let mut after = body.clone();
-            after["paused"] = json!(pause);
-            Ok(after)
-        })?;
-        Ok(())
+        let (engine, name) = (Arc::clone(&self.engine), name.to_owned());
+        blocking(move || {
+            let named = ("pauseSource", name.as_str());
+            engine.change_source(&Caller::operator(), named, CredentialChange::Keep, |body| {
+                let mut after = body.clone();
+                after["paused"] = json!(pause);
+                Ok(after)
+            })?;
+            Ok(())
+        })
+        .await
     }
 
     /// Returns from when on and up to when the sources are complete, by source and tenant.
@@ -269,7 +273,7 @@ impl Collector {
         let mut all = Vec::new();
         for source in self.sources() {
             let state = self.state(&source.name);
-            all.extend(covered(&self.engine, &source, &state, self.now())?);
+            all.extend(covered(&self.engine, &source, state.error.as_deref(), self.now())?);
         }
         Ok(all)
     }

@@ -1,7 +1,6 @@
 //! Coverage: from when on, and up to when, the events of a source are complete, and what is not
 //! there. Who reads that there is no such event knows by it whether that means anything.
 
-use super::collector::SourceState;
 use super::fronts::Gap;
 use super::round::fronts_of;
 use super::source::Source;
@@ -56,7 +55,7 @@ struct Together {
 pub(super) fn covered(
     engine: &Engine,
     source: &Source,
-    state: &SourceState,
+    failed: Option<&str>,
     now: Timestamp,
 ) -> Result<Vec<SourceCoverage>> {
     let plan = source.plan()?;
@@ -76,7 +75,7 @@ pub(super) fn covered(
     }
     let text = |millis: i64| Timestamp::from_millis(millis).to_string();
     let error = source.paused.as_ref().map(|pause| format!("paused: {}", pause.reason));
-    let error = error.or_else(|| state.error.clone());
+    let error = error.or_else(|| failed.map(str::to_owned));
     let shown = |(tenant, together): (&str, Together)| {
         let gap = |gap: &Gap| ShownGap {
             from: text(gap.from),
@@ -98,7 +97,7 @@ pub(super) fn covered(
 
 /// Returns gaps in the order of time; those that are the same stretch of several lists are one.
 fn united(mut gaps: Vec<Gap>) -> Vec<Gap> {
-    gaps.sort_by(|left, right| (left.from, left.to).cmp(&(right.from, right.to)));
+    gaps.sort_by_key(|gap| (gap.from, gap.to));
     gaps.dedup();
     gaps
 }

@@ -2,12 +2,11 @@
 //!
 //! A list has one project and one kind of trace: management traces, or the data traces of a
 //! tracker. It gives the newest first, `from` and `to` exclusive, and goes on from a marker, the id
-//! of the last trace. A page that is empty after a full one is asked for again. Where a marker leads
-//! nowhere, because two traces share an id, the list goes on from the time of the last one.
+//! of the last trace. A page that is empty after a full one is asked for again. Where a marker
+//! leads nowhere, because two traces share an id, the list goes on from the time of the last one.
 
 use super::client::{CloudCall, CloudClient, ReadFailure};
 use super::window::Window;
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
@@ -85,7 +84,7 @@ impl TraceList {
         query.extend(marker.map(|marker| ("next", marker.to_owned())));
         CloudCall {
             endpoint: &self.endpoint,
-            method: Method::GET,
+            method: "GET",
             path: format!("/v3/{}/traces", self.project),
             query,
             body: None,

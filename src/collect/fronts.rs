@@ -2,8 +2,8 @@
 //!
 //! Records may appear late. So every moment is read twice: soon after it has passed, and again once
 //! so much time has passed that nothing of it can still appear (the overlap). The list is read to
-//! the first of these fronts and settled to the second; what was long past when it was read first is
-//! settled by that. A list is complete up to where it is settled: this is what coverage tells.
+//! the first of these fronts and settled to the second; what was long past when it was read first
+//! is settled by that. A list is complete up to where it is settled: this is what coverage tells.
 //!
 //! Each stretch is stored together with the fronts after it, so they are never ahead of what is
 //! stored. A stretch that the source has no more is a gap, and is passed.

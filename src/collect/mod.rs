@@ -2,14 +2,14 @@
 //!
 //! A [`Source`] is a record of the administrative state, with its credential sealed. The
 //! [`Collector`] reads each when its time comes. A source has lists (of traces, of records), each
-//! with a cursor of its own ([`Fronts`](fronts::Fronts)): up to where it is read, and up to where it
-//! is settled, because records may appear late. A list is read in windows ([`round`]); what a window
+//! with a cursor of its own ([`Fronts`](fronts::Fronts)): up to where it is read, and up to where
+//! it is settled, because records may appear late. A list is read in windows: what a window
 //! has is stored in the same append to the log as the cursor after it, so a process that is killed
 //! loses nothing and doubles nothing: what is read again is known by its ids.
 //!
-//! [`coverage`] is what follows from the cursors: from when on, and up to when, events are complete.
+//! Coverage follows from the cursors: from when on, and up to when, events are complete.
 //!
-//! A source asks only its endpoint ([`client`]), over TLS or on this machine, and follows no
+//! A source asks only its endpoint (`client`), over TLS or on this machine, and follows no
 //! redirect. What a credential is refused for pauses the source; everything else is tried again.
 
 mod client;

@@ -76,14 +76,15 @@ impl ListReader<'_> {
     ) -> std::result::Result<(), ReadFailure> {
         let mut pace = self.plan.pace;
         let mut fronts = fronts_of(self.engine, self.source, self.list, self.plan)?;
+        // What happens meanwhile is for the next round: this one has an end.
+        let begun = self.engine.clock().now();
         while !self.is_over.load(Ordering::Relaxed) {
-            let now = self.engine.clock().now();
-            if fronts.pass_lost(&pace, now) {
+            if fronts.pass_lost(&pace, self.engine.clock().now()) {
                 let batch = DecodedBatch::default();
                 counts.add(&self.store(batch, Some(self.cursor(&fronts)?)).await?);
                 continue;
             }
-            let Some(window) = fronts.next(&pace, now) else { return Ok(()) };
+            let Some(window) = fronts.next(&pace, begun) else { return Ok(()) };
             let (sender, receiver) = channel(WAITING);
             let reading = self.list.list.read(self.client, &window, sender);
             let (read, stored) = tokio::join!(reading, self.store_all_but_last(receiver));
@@ -91,7 +92,7 @@ impl ListReader<'_> {
             read?;
             let mut of_window = RoundCounts::default();
             outcomes.iter().for_each(|outcome| of_window.add(outcome));
-            let after = fronts.after(&window, &pace, now);
+            let after = fronts.after(&window, &pace, begun);
             // The last ones are stored together with the cursor.
             let batch = self.decoded(last).await?;
             of_window.add(&self.store(batch, Some(self.cursor(&after)?)).await?);
@@ -196,7 +197,7 @@ pub(super) fn fronts_of(
 }
 
 /// Runs blocking work on a thread where blocking is allowed.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;

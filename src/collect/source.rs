@@ -17,6 +17,7 @@ const OVERLAP: &str = "1h";
 const SETTLE: &str = "60s";
 /// How many calls a second a source makes: what Huawei Cloud allows an account and an interface.
 const CALLS_A_SECOND: u32 = 10;
+const CALLS_A_SECOND_MAX: u32 = 10_000;
 /// The longest stretch that is read and stored at once, in milliseconds.
 const WINDOW_MS: i64 = 3_600_000;
 /// The most projects and trackers of a source.
@@ -136,6 +137,10 @@ impl Source {
         if settle > 86_400_000 {
             return Err(Error::parameter("settle", "is at most 24h"));
         }
+        if self.calls_per_second.is_some_and(|calls| calls > CALLS_A_SECOND_MAX) {
+            let what = format!("is at most {CALLS_A_SECOND_MAX}, or 0 for as many as it can");
+            return Err(Error::parameter("calls_per_second", what));
+        }
         if self.access_key.as_deref().is_some_and(|id| !is_key_id(id)) {
             return Err(Error::parameter("access_key", "is not the id of an access key"));
         }
@@ -236,7 +241,7 @@ mod tests {
     use super::*;
     use serde_json::{Value as Json, json};
 
-    fn wrong(change: Json) -> Option<String> {
+    fn wrong(change: &Json) -> Option<String> {
         let mut body = json!({ "name": "cloud", "kind": "cts", "since": "2026-06-01",
             "endpoint": "https://cts.{region}.myhuaweicloud.com", "tenant": "acme",
             "projects": ["cn-north-4/p1", "ap-southeast-1/p2"] });
@@ -250,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_source_is_named() {
-        assert_eq!(wrong(json!({})), None);
+        assert_eq!(wrong(&json!({})), None);
         for (change, parameter) in [
             (json!({ "name": "a b" }), "name"),
             (json!({ "since": "soon" }), "since"),
@@ -269,10 +274,10 @@ mod tests {
             (json!({ "access_key": "a,b" }), "access_key"),
             (json!({ "trackers": ["a b"] }), "trackers"),
         ] {
-            assert_eq!(wrong(change.clone()).as_deref(), Some(parameter), "{change}");
+            assert_eq!(wrong(&change).as_deref(), Some(parameter), "{change}");
         }
         for endpoint in ["http://127.0.0.1:8080", "http://[::1]:8080", "http://localhost:1/base"] {
-            assert_eq!(wrong(json!({ "endpoint": endpoint })), None, "{endpoint}");
+            assert_eq!(wrong(&json!({ "endpoint": endpoint })), None, "{endpoint}");
         }
     }
 

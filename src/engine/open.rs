@@ -289,13 +289,9 @@ impl Start<'_> {
         let mut frames: Vec<Frame> =
             recovered.frames.into_iter().filter(|frame| frame.events > 0).collect();
         let first_seq = frames.first().map_or(last_seq + 1, |frame| frame.first_seq);
-        let payload = LoggedBatch {
-            at: now,
-            requests: &requests.all(),
-            cursors: &cursors.all(),
-            beside: None,
-        }
-        .encode::<Event>(&[]);
+        let (answers, moved) = (requests.all(), cursors.all());
+        let head = LoggedBatch { at: now, requests: &answers, cursors: &moved, beside: None };
+        let payload = head.encode::<Event>(&[]);
         frames.insert(0, Frame { first_seq, events: 0, batch: 0, payload });
         let failed = |cause: std::io::Error| Error::io(store.path(paths::LOG).display(), cause);
         let mut writer = LogWriter::new(folder, recovered.last_epoch);

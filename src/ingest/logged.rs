@@ -3,8 +3,9 @@
 //!
 //! Reading the log decodes the events from their records again: the record is the truth, here as in
 //! a segment. A payload starts with a line of JSON (when the batch was accepted, the requests it
-//! answers, and up to where sources are read with it). Then follow, for each event, the length of the tenant's name (one byte), the name,
-//! the format's number (one byte), the length of the record (four bytes) and the record. The
+//! answers, and up to where sources are read with it). Then follow, for each event, the length of
+//! the tenant's name (one byte), the name, the format's number (one byte), the length of the record
+//! (four bytes) and the record. The
 //! records of a large batch are in a file beside the log (see [`Beside`]), which the line of JSON
 //! then names.
 
@@ -199,6 +200,16 @@ mod tests {
     use super::*;
     use crate::generate::{Generator, Plan};
 
+    fn request() -> LoggedRequest {
+        LoggedRequest {
+            key: "k".into(),
+            body: "b".into(),
+            at: 5,
+            seq: 9,
+            answer: serde_json::json!({ "accepted": 1 }),
+        }
+    }
+
     #[test]
     fn accepted_events_come_back_as_they_were() {
         let mut generator =
@@ -218,13 +229,7 @@ mod tests {
             events.push(event);
             record.clear();
         }
-        let request = LoggedRequest {
-            key: "k".into(),
-            body: "b".into(),
-            at: 5,
-            seq: 9,
-            answer: serde_json::json!({ "accepted": 1 }),
-        };
+        let request = request();
         let folder = tempfile::tempdir().expect("a temporary directory");
         let store = Store::new(folder.path()).expect("a store");
         let requests = std::slice::from_ref(&request);

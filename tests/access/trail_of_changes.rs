@@ -68,9 +68,21 @@ const CHANGES: &[Change] = &[
     ("POST", "/api/v1/principals/{name}/tokens/{id}/rotate", "made", "{}", "rotateToken"),
     ("DELETE", "/api/v1/principals/{name}/tokens/{id}", "made", "", "removeToken"),
     ("DELETE", "/api/v1/principals/{name}", "made", "", "removePrincipal"),
+    (
+        "POST",
+        "/api/v1/sources",
+        "",
+        r#"{"name":"c","kind":"cts","endpoint":"https://cts.example","tenant":"mine",
+            "projects":["p1"],"since":"2026-06-01"}"#,
+        "addSource",
+    ),
+    ("PATCH", "/api/v1/sources/{name}", "c", r#"{"every":"5m"}"#, "changeSource"),
+    ("POST", "/api/v1/sources/{name}/pause", "c", r#"{"reason":"rest"}"#, "pauseSource"),
+    ("POST", "/api/v1/sources/{name}/resume", "c", "", "resumeSource"),
+    ("DELETE", "/api/v1/sources/{name}", "c", "", "removeSource"),
 ];
 
-/// Routes whose changes other tests make, because they need a key, a folder, evidence or a session.
+/// Routes whose changes other tests make, because they need a key, a folder, evidence, a session or a cloud.
 const ELSEWHERE: &[&str] = &[
     "POST /api/v1/principals/{name}/access-keys",
     "DELETE /api/v1/principals/{name}/access-keys/{id}",
@@ -78,6 +90,9 @@ const ELSEWHERE: &[&str] = &[
     "POST /api/v1/backups",
     "DELETE /api/v1/sessions/{id}",
     "POST /api/v1/quarantine/decode",
+    // These change nothing by themselves: what is brought is an event of its own.
+    "POST /api/v1/sources/{name}/test",
+    "POST /api/v1/sources/{name}/run",
 ];
 
 /// Routes that change something: what is neither asked nor delivered.

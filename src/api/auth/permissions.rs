@@ -235,8 +235,8 @@ pub(super) fn need_of(method: &Method, path: &str) -> Option<Need> {
     Some(row.map_or(Credential, |(_, _, need)| *need))
 }
 
-/// What tells how the store is kept, and filled. Not `/metrics`: it has numbers of the process alone, and is
-/// asked every few seconds by a machine.
+/// What tells how the store is kept, and filled. Not `/metrics`: it has numbers of the process
+/// alone, and is asked every few seconds by a machine.
 const OF_STORE: &[&str] = &[
     "/api/v1/status",
     "/api/v1/tenants",

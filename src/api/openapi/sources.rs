@@ -16,7 +16,7 @@ fn settings() -> Vec<(&'static str, Json)> {
         ("every", length.clone()),
         ("overlap", length.clone()),
         ("settle", length),
-        ("calls_per_second", json!({ "type": "integer", "minimum": 0, "maximum": 4_294_967_295_u32 })),
+        ("calls_per_second", json!({ "type": "integer", "minimum": 0, "maximum": 10_000 })),
     ]
 }
 
@@ -38,7 +38,8 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     let (none, answer) = (json!([]), json_answer("Source"));
     let all = "/api/v1/sources";
     let listed = json_answer("Sources");
-    add(all, "get", operation("sources", "What is fetched, and how that goes", &none, None, &listed));
+    let about = "What is fetched, and how that goes";
+    add(all, "get", operation("sources", about, &none, None, &listed));
     let sent = body("NewSource");
     let mut create = operation("add_source", "Add a source", &none, Some(&sent), &answer);
     if let Some(responses) = create["responses"].as_object_mut() {
@@ -58,7 +59,8 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
             "test_source" => Some(("200", json_answer("Tested"))),
             _ => None,
         };
-        if let (Some((status, answer)), Some(responses)) = (changed, call["responses"].as_object_mut()) {
+        let responses = call["responses"].as_object_mut();
+        if let (Some((status, answer)), Some(responses)) = (changed, responses) {
             responses.remove("200");
             responses.insert(status.to_owned(), answer);
         }
@@ -70,7 +72,8 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     let path = "/api/v1/sources/{name}";
     one(path, "get", "source", "A source, and how it goes with it", None);
     let change = body("SourceChange");
-    let about = "Change a source; null removes a setting. Another endpoint needs the credential again";
+    let about = "Change a source; null removes a setting. Another endpoint needs the credential \
+                 again";
     one(path, "patch", "change_source", about, Some(&change));
     one(path, "delete", "remove_source", "Remove a source; what it has brought stays", None);
     let reason = body("SourcePause");
@@ -108,10 +111,8 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
         ],
         &[],
     );
-    let counts = object(
-        &[("accepted", count()), ("duplicates", count()), ("quarantined", count())],
-        &[],
-    );
+    let counts =
+        object(&[("accepted", count()), ("duplicates", count()), ("quarantined", count())], &[]);
     let mut shown = required.clone();
     let known = json!({ "anyOf": [reference("SourceState"), { "type": "null" }] });
     shown.push(("state", known));

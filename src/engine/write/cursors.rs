@@ -4,8 +4,10 @@
 //! of them, whenever the process dies. Each new file of the log begins with all of them, as with
 //! the answers to requests, so a backup has them, too.
 
+use super::ingest::STREAM_ROOM_WAIT;
+use crate::engine::{Engine, Outcome};
 use crate::error::{Error, Result};
-use crate::ingest::LoggedCursor;
+use crate::ingest::{DecodedBatch, LoggedCursor};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -93,6 +95,38 @@ impl DurableCursors {
     /// Fails if a cursor has no room.
     pub(in crate::engine) fn check_room(&self, cursor: &LoggedCursor) -> Result<()> {
         self.lock().check_room(cursor)
+    }
+}
+
+impl Engine {
+    /// Accepts a batch together with a cursor, which moves in the same append: when this returns,
+    /// both are durable, and if it fails, the cursor is where it was.
+    ///
+    /// # Errors
+    /// As [`Engine::ingest`]; a cursor that has no room.
+    pub fn ingest_with_cursor(
+        &self,
+        batch: DecodedBatch,
+        source: &str,
+        cursor: &LoggedCursor,
+    ) -> Result<Outcome> {
+        let writer = self.writer()?;
+        self.shared.cursors.check_room(cursor)?;
+        let wait = STREAM_ROOM_WAIT;
+        let outcome = writer.ingest_marked(batch, source, (None, Some(cursor.clone())), wait)?;
+        if self.shared.cursors.has(cursor) {
+            return Ok(outcome);
+        }
+        // A record of the batch was set aside because another one has its id, which is durable only
+        // now: the cursor follows.
+        let rest = (None, Some(cursor.clone()));
+        writer.ingest_marked(DecodedBatch::default(), source, rest, wait)?;
+        Ok(outcome)
+    }
+
+    /// Returns the cursors whose names begin like this, without that.
+    pub fn cursors_of(&self, prefix: &str) -> BTreeMap<String, serde_json::Value> {
+        self.shared.cursors.of(prefix)
     }
 }
 

@@ -21,7 +21,6 @@ use crate::ingest::{
     RecordSplitter, Rejected, RowPlan, TenantRule, Unsealed, decode_records, known_events,
 };
 use crate::storage::segment::Segment;
-use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -33,7 +32,7 @@ use tokio::sync::oneshot;
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// How long the batch of a file or a stream waits for room: a reader of files has time, and nobody
 /// else waits for it.
-const STREAM_ROOM_WAIT: Duration = Duration::from_secs(600);
+pub(super) const STREAM_ROOM_WAIT: Duration = Duration::from_secs(600);
 
 impl Engine {
     /// Accepts a batch, whole or not at all. When this returns, what was accepted is durable and
@@ -107,36 +106,6 @@ impl Engine {
                 Handed::Durable(done) => return writer.finish(*done, source),
             }
         }
-    }
-
-    /// Accepts a batch together with a cursor, which moves in the same append: when this returns,
-    /// both are durable, and if it fails, the cursor is where it was.
-    ///
-    /// # Errors
-    /// As [`Engine::ingest`]; a cursor that has no room.
-    pub fn ingest_with_cursor(
-        &self,
-        batch: DecodedBatch,
-        source: &str,
-        cursor: &LoggedCursor,
-    ) -> Result<Outcome> {
-        let writer = self.writer()?;
-        self.shared.cursors.check_room(cursor)?;
-        let wait = STREAM_ROOM_WAIT;
-        let outcome = writer.ingest_marked(batch, source, (None, Some(cursor.clone())), wait)?;
-        if self.shared.cursors.has(cursor) {
-            return Ok(outcome);
-        }
-        // A record of the batch was set aside because another one has its id, which is durable only
-        // now: the cursor follows.
-        let rest = (None, Some(cursor.clone()));
-        writer.ingest_marked(DecodedBatch::default(), source, rest, wait)?;
-        Ok(outcome)
-    }
-
-    /// Returns the cursors whose names begin like this, without that.
-    pub fn cursors_of(&self, prefix: &str) -> BTreeMap<String, serde_json::Value> {
-        self.shared.cursors.of(prefix)
     }
 
     /// Accepts the records of a stream in as many batches as needed; `progress` is called after
@@ -287,7 +256,7 @@ impl Writer {
     }
 
     /// The same with a cursor that moves with it.
-    fn ingest_marked(
+    pub(super) fn ingest_marked(
         &self,
         batch: DecodedBatch,
         source: &str,
