@@ -13,6 +13,7 @@ use super::params::read_json_pairs;
 use super::trail::WrittenRows;
 use crate::access::Caller;
 use crate::calls::{Export, Pairs};
+use crate::collect::MissingStretch;
 use crate::engine::Engine;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::export::ExportFormat;
@@ -61,6 +62,9 @@ pub(super) fn routes() -> Router<App> {
     routes
 }
 
+/// Says what sources have not brought of the period.
+const MISSING: &str = "x-annals-missing";
+
 type BodyPiece = Result<Frame<Bytes>, io::Error>;
 
 async fn respond(
@@ -81,6 +85,7 @@ async fn respond(
     let asking = caller.clone();
     let export = app.ask(&place, move |engine, _| Export::read(engine, &asking, form, &pairs));
     let export = export.await?;
+    let missing = missing_of(&app, &export);
     let (sender, receiver) = mpsc::channel::<BodyPiece>(PIECES_WAITING);
     let engine = app.engine.clone();
     let budget = QueryBudget::new(Limits::heavy(None));
@@ -109,7 +114,25 @@ async fn respond(
     );
     headers.insert(header::TRAILER, HeaderValue::from_static("X-Annals-Rows, X-Annals-Complete"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(missing) = missing {
+        headers.insert(MISSING, missing);
+    }
     Ok(response)
+}
+
+/// Returns what sources have not brought of the period, as a list of structured fields (RFC 9651):
+/// `gap;source="cloud";tenant="acme";from="…";to="…", uncollected;…`.
+fn missing_of(app: &App, export: &Export) -> Option<HeaderValue> {
+    let (scope, period) = export.asked();
+    let missing = app.collector.missing(|tenant| scope.covers(tenant), period).ok()?;
+    let told = missing.iter().map(|one| {
+        let from = one.from.iter().map(|from| format!(";from=\"{from}\"")).collect::<String>();
+        let MissingStretch { source, tenant, to, .. } = one;
+        format!("{};source=\"{source}\";tenant=\"{tenant}\"{from};to=\"{to}\"", one.kind.name())
+    });
+    let told = told.collect::<Vec<_>>().join(", ");
+    // Names of sources and tenants are letters, digits and a few signs.
+    HeaderValue::try_from(told).ok().filter(|told| !told.is_empty())
 }
 
 /// The chunks up to the trailers. A writer that is gone without having sent trailers has failed,

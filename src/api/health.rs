@@ -57,6 +57,7 @@ async fn ready(
         return (status, Json(body));
     }
     let stats = app.engine.stats();
+    let of_sources = app.collector.troubles();
     let shown = |problem: &Problem| {
         let mut shown = json!({ "part": problem.part, "what": problem.what,
             "refuses": problem.condition == HealthStatus::Unavailable });
@@ -71,6 +72,10 @@ async fn ready(
         "events": stats.events, "buffered": stats.buffered,
         "problems": problems.iter().map(shown).collect::<Vec<_>>(),
     });
+    // Nothing is refused because of a source, so it is a warning and no problem.
+    if !of_sources.is_empty() {
+        body["warnings"] = json!(of_sources);
+    }
     say_if_open(&app, &mut body);
     (status, Json(body))
 }

@@ -7,8 +7,9 @@ use super::App;
 use super::error::ApiError;
 use crate::access::{Caller, Permission};
 use crate::calls::{Pairs, SourceCall, check_sources};
-use crate::collect::SourceCoverage;
+use crate::collect::{SourceCoverage, missing};
 use crate::error::{Error, Result};
+use crate::event::Timestamp;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -28,6 +29,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/v1/sources/{name}", get(show).patch(change).delete(remove))
         .route("/api/v1/sources/{name}/pause", post(pause))
         .route("/api/v1/sources/{name}/resume", post(resume))
+        .route("/api/v1/sources/{name}/backfill", post(backfill))
+        .route("/api/v1/sources/{name}/gaps", post(declare))
         .route("/api/v1/sources/{name}/test", post(test))
         .route("/api/v1/sources/{name}/run", post(run))
         .route("/api/v1/coverage", get(coverage))
@@ -138,6 +141,26 @@ async fn resume(
     answer((app, caller), SourceCall::Resume(name_of(path)?), pairs, body).await
 }
 
+async fn backfill(
+    State(app): State<App>,
+    caller: Caller,
+    path: SourcePath,
+    pairs: Pairs,
+    body: Body,
+) -> Result<Response, ApiError> {
+    answer((app, caller), SourceCall::Backfill(name_of(path)?), pairs, body).await
+}
+
+async fn declare(
+    State(app): State<App>,
+    caller: Caller,
+    path: SourcePath,
+    pairs: Pairs,
+    body: Body,
+) -> Result<Response, ApiError> {
+    answer((app, caller), SourceCall::Declare(name_of(path)?), pairs, body).await
+}
+
 /// Makes one call of each list of a source, and says what is wrong in words.
 async fn test(
     State(app): State<App>,
@@ -175,7 +198,12 @@ async fn coverage(
     caller: Caller,
     pairs: Pairs,
 ) -> Result<Json<Value>, ApiError> {
-    pairs.only(&["tenant"])?;
+    pairs.only(&["tenant", "from", "to"])?;
+    let moment = |name| {
+        let text = pairs.one(name)?;
+        text.map(Timestamp::parse).transpose().map_err(|error| error.with_parameter(name))
+    };
+    let period = (moment("from")?, moment("to")?);
     let wanted = pairs.all("tenant").into_iter().map(str::to_owned).collect::<Vec<_>>();
     let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
     let place = app.limits.place(&caller, &names).await?;
@@ -191,9 +219,10 @@ async fn coverage(
                 own.error = Some("it cannot be read at the moment".to_owned());
             }
         }
-        Ok(covered)
+        let missing = missing(&covered, period, collector.engine().clock().now());
+        Ok(json!({ "sources": covered, "missing": missing }))
     });
     let covered = covered.await?;
     drop(place);
-    Ok(Json(json!({ "sources": covered })))
+    Ok(Json(covered))
 }

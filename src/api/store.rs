@@ -4,6 +4,7 @@ use super::App;
 use super::error::ApiError;
 use crate::access::Caller;
 use crate::calls::{Pairs, question};
+use crate::collect::SourceCoverage;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::storage::memory;
@@ -65,12 +66,35 @@ async fn metrics(State(app): State<App>) -> impl IntoResponse {
     write_counters(&mut text, &app.engine);
     write_refusals(&mut text, &app);
     write_access_counters(&mut text, &app);
+    write_source_gauges(&mut text, &app);
     write_process_gauges(&mut text);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
 fn write_gauge(text: &mut String, name: &str, help: &str, value: u64) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+}
+
+/// Writes how far sources are read.
+fn write_source_gauges(text: &mut String, app: &App) {
+    let covered = app.collector.coverage().unwrap_or_default();
+    if covered.is_empty() {
+        return;
+    }
+    let mut gauge = |name: &str, help: &str, value: &dyn Fn(&SourceCoverage) -> i64| {
+        let _ =
+            writeln!(text, "# HELP annals_source_{name} {help}\n# TYPE annals_source_{name} gauge");
+        for own in &covered {
+            let (source, tenant, value) = (&own.source, &own.tenant, value(own));
+            let labels = format!("source=\"{source}\",tenant=\"{tenant}\"");
+            let _ = writeln!(text, "annals_source_{name}{{{labels}}} {value}");
+        }
+    };
+    gauge("lag_seconds", "How long ago what was read last was.", &|own| own.lag_s);
+    gauge("gaps", "Stretches of time that are not there.", &|own| own.gaps.len() as i64);
+    gauge("failing", "1 if the source cannot be read or is paused.", &|own| {
+        i64::from(own.error.is_some())
+    });
 }
 
 /// Writes what the store holds and what it has open.

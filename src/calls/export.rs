@@ -4,6 +4,7 @@ use super::Pairs;
 use crate::access::{Caller, Permission, Scope};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::event::Timestamp;
 use crate::export::{Digits, Encoder, ExportFormat, Formulas, Labels, Options, parse_columns};
 use crate::filter::parse_filter;
 use crate::query::rows::plan::AnswerPath;
@@ -91,6 +92,11 @@ impl Export {
             forced: pairs.one("path")?.map(AnswerPath::parse).transpose()?,
             options,
         })
+    }
+
+    /// Returns whose events of which period are exported.
+    pub(crate) fn asked(&self) -> (&Scope, (Option<Timestamp>, Option<Timestamp>)) {
+        (&self.scope, (self.filter.from, self.filter.to))
     }
 
     /// Writes the export; returns the output and the number of events. `progress` is called with

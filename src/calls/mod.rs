@@ -17,6 +17,7 @@ pub mod question;
 mod raw_answer;
 mod relationships;
 mod settings;
+mod source_stretches;
 mod sources;
 
 pub(crate) use export::Export;

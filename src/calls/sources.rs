@@ -2,6 +2,7 @@
 
 use super::params::segment;
 use super::settings::{read_settings, with_settings};
+use super::source_stretches::{WantedStretch, with_backfill, with_declared};
 use crate::access::{Caller, Permission, SigningSecret};
 use crate::collect::{Collector, Pause, Source, stored_source, stored_sources};
 use crate::engine::{CredentialChange, Engine};
@@ -26,6 +27,10 @@ pub enum SourceCall {
     Pause(String),
     /// Read a paused one again.
     Resume(String),
+    /// Read a stretch of time again, and so fill a gap.
+    Backfill(String),
+    /// Say that a gap stays, and why.
+    Declare(String),
 }
 
 /// The body of a call that pauses a source.
@@ -51,6 +56,8 @@ impl SourceCall {
             Self::Remove(name) => ("DELETE", format!("{ALL}/{}", segment(name))),
             Self::Pause(name) => ("POST", format!("{ALL}/{}/pause", segment(name))),
             Self::Resume(name) => ("POST", format!("{ALL}/{}/resume", segment(name))),
+            Self::Backfill(name) => ("POST", format!("{ALL}/{}/backfill", segment(name))),
+            Self::Declare(name) => ("POST", format!("{ALL}/{}/gaps", segment(name))),
         }
     }
 
@@ -118,6 +125,20 @@ impl SourceCall {
                 hurry(collector, name);
                 resumed
             }
+            Self::Backfill(name) => {
+                let (wanted, now): (WantedStretch, _) =
+                    (read_settings(body)?, engine.clock().now());
+                let change = |source: &Source| with_backfill(source, wanted, (caller, now));
+                let changed = decide((engine, collector), caller, ("backfillSource", name), change);
+                hurry(collector, name);
+                changed
+            }
+            Self::Declare(name) => {
+                let (wanted, now): (WantedStretch, _) =
+                    (read_settings(body)?, engine.clock().now());
+                let change = |source: &Source| with_declared(source, wanted, (caller, now));
+                decide((engine, collector), caller, ("declareGap", name), change)
+            }
         }
     }
 }
@@ -133,9 +154,21 @@ fn set_pause(
     named: (&str, &str),
     pause: Option<Pause>,
 ) -> Result<Json> {
+    decide((engine, collector), caller, named, |source| {
+        Ok(Source { paused: pause, ..source.clone() })
+    })
+}
+
+/// Changes a source, whatever its credential is.
+fn decide(
+    (engine, collector): (&Engine, Option<&Collector>),
+    caller: &Caller,
+    named: (&str, &str),
+    change: impl FnOnce(&Source) -> Result<Source>,
+) -> Result<Json> {
     let source = stored_source(engine, named.1)?;
     check_source(engine, caller, &source)?;
-    let after = Source { paused: pause, ..source };
+    let after = change(&source)?;
     engine.change_source(caller, named, CredentialChange::Keep, |_| stored(&after))?;
     Ok(shown(collector, &after))
 }

@@ -9,6 +9,7 @@ use super::output::note;
 use super::query::field_name;
 use crate::access::Caller;
 use crate::calls::{Export, Pairs};
+use crate::collect::missing_in;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::export::ExportFormat;
 use crate::query::QueryBudget;
@@ -192,12 +193,13 @@ fn write<W: Write + Send>(
     let mut out = BufWriter::with_capacity(1 << 20, out);
     let rows = match answerer {
         Answerer::Local(engine) => {
-            let (_, rows) = Export::read(engine, &Caller::operator(), form, pairs)?.write(
-                engine,
-                &QueryBudget::default(),
-                &mut out,
-                |rows| bar.set_position(rows),
-            )?;
+            let export = Export::read(engine, &Caller::operator(), form, pairs)?;
+            let (scope, period) = export.asked();
+            for one in missing_in(engine, |tenant| scope.covers(tenant), period)? {
+                note(&format!("annals: {one}"));
+            }
+            let (_, rows) = export
+                .write(engine, &QueryBudget::default(), &mut out, |rows| bar.set_position(rows))?;
             Some(rows)
         }
         Answerer::Remote(remote) => {

@@ -130,6 +130,11 @@ impl<'a> Remote<'a> {
                 self.runtime.block_on(response.bytes()).context(ErrorKind::Unavailable, lost)?;
             return Err(refusal(status, &serde_json::from_slice(&body).unwrap_or_default()));
         }
+        let missing =
+            response.headers().get("x-annals-missing").and_then(|told| told.to_str().ok());
+        for one in missing.into_iter().flat_map(|told| told.split(", ")) {
+            super::output::note(&format!("annals: events may be missing: {one}"));
+        }
         while let Some(piece) =
             self.runtime.block_on(response.chunk()).context(ErrorKind::Unavailable, lost)?
         {

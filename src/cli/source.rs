@@ -67,6 +67,26 @@ enum SourceCommand {
     Resume(NamedArgs),
     /// Have a server read one as soon as possible
     Run(NamedArgs),
+    /// Read a stretch of time again, and so fill a gap
+    Backfill {
+        #[command(flatten)]
+        named: NamedArgs,
+        #[command(flatten)]
+        stretch: StretchArgs,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Say that a gap stays, and why
+    Declare {
+        #[command(flatten)]
+        named: NamedArgs,
+        #[command(flatten)]
+        stretch: StretchArgs,
+        /// Why it is not there
+        #[arg(long)]
+        reason: String,
+    },
     /// Remove one, with its credential; what it has brought stays
     Remove(NamedArgs),
 }
@@ -77,6 +97,22 @@ struct NamedArgs {
     name: String,
     #[command(flatten)]
     store: AskedPlace,
+}
+
+#[derive(Debug, Args)]
+struct StretchArgs {
+    /// The first moment, as a date or in RFC 3339
+    #[arg(long, value_name = "TIME")]
+    from: String,
+    /// The first moment after it
+    #[arg(long, value_name = "TIME")]
+    to: String,
+}
+
+impl StretchArgs {
+    fn body(&self, reason: &str) -> Json {
+        json!({ "from": self.from, "to": self.to, "reason": reason })
+    }
 }
 
 #[derive(Args)]
@@ -97,8 +133,9 @@ struct AddArgs {
     token: Option<String>,
     #[command(flatten)]
     seal: SealKeyArgs,
-    /// What it is: cts, the trace list of Huawei Cloud Trace Service
-    #[arg(long, value_parser = ["cts"])]
+    /// What it is: cts, the trace list of Huawei Cloud Trace Service; partner, the records of
+    /// Huawei Cloud's partner centre
+    #[arg(long, value_parser = ["cts", "partner"])]
     kind: String,
     /// Where it is
     #[arg(long, value_name = "URL")]
@@ -115,6 +152,12 @@ struct AddArgs {
     /// Tracker whose data traces are read too; repeat it for several
     #[arg(long)]
     tracker: Vec<String>,
+    /// List of the partner centre to read; repeat it for several; default: those of a partner
+    #[arg(long, value_name = "NAME")]
+    list: Vec<String>,
+    /// Reseller whose records a distributor reads too; repeat it for several, * for all
+    #[arg(long, value_name = "ID")]
+    reseller: Vec<String>,
     /// Id of the access key that signs its calls
     #[arg(long, value_name = "AK", requires = "secret_key_file")]
     access_key: Option<String>,
@@ -180,6 +223,8 @@ impl AddArgs {
             ("tenant", json!(self.tenant)),
             ("projects", json!(projects)),
             ("trackers", json!(self.tracker)),
+            ("lists", json!(self.list)),
+            ("resellers", json!(self.reseller)),
             ("access_key", json!(self.access_key)),
             ("since", json!(self.since.clone().unwrap_or(since))),
             ("every", json!(self.every)),
@@ -217,6 +262,12 @@ pub(super) fn source(args: &SourceArgs) -> Result<u8> {
         SourceCommand::Show(named) => (named, SourceCall::Show(named.name.clone()), Json::Null),
         SourceCommand::Remove(named) => (named, SourceCall::Remove(named.name.clone()), Json::Null),
         SourceCommand::Resume(named) => (named, SourceCall::Resume(named.name.clone()), Json::Null),
+        SourceCommand::Backfill { named, stretch, reason } => {
+            (named, SourceCall::Backfill(named.name.clone()), stretch.body(reason))
+        }
+        SourceCommand::Declare { named, stretch, reason } => {
+            (named, SourceCall::Declare(named.name.clone()), stretch.body(reason))
+        }
         SourceCommand::Pause { named, reason } => {
             (named, SourceCall::Pause(named.name.clone()), json!({ "reason": reason }))
         }

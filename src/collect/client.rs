@@ -58,6 +58,8 @@ pub(super) enum ReadFailure {
     Refused(String),
     /// It may pass: it was tried as often as it is worth.
     Unavailable(String),
+    /// There are too many records for one reading: shorter stretches of time are to be read.
+    TooMany,
     /// The store does not take it.
     Store(Error),
 }
@@ -66,6 +68,7 @@ impl fmt::Display for ReadFailure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(why) | Self::Unavailable(why) => out.write_str(why),
+            Self::TooMany => out.write_str("there are too many records"),
             Self::Store(error) => write!(out, "the store does not take it: {error}"),
         }
     }
@@ -77,6 +80,7 @@ impl ReadFailure {
         let error = match self {
             Self::Refused(why) => Error::invalid(why),
             Self::Unavailable(why) => Error::new(ErrorKind::Unavailable, why),
+            Self::TooMany => Error::new(ErrorKind::Unavailable, "there are too many records"),
             Self::Store(error) => error,
         };
         error.at(format!("the list {list}"))

@@ -2,12 +2,16 @@
 
 use super::client::{CloudClient, CloudCredential, ReadFailure};
 use super::coverage::{SourceCoverage, covered};
-use super::round::{ListReader, RoundCounts, blocking};
+use super::list::ListPlan;
+use super::missing::{MissingStretch, missing};
+use super::partner;
+use super::round::{ListReader, RoundCounts, blocking, cursor_name};
 use super::source::{Pause, Source, SourcePlan};
 use crate::access::Caller;
 use crate::engine::{CredentialChange, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
+use crate::ingest::{DecodedBatch, LoggedCursor};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -164,7 +168,8 @@ impl Collector {
             let tested = list.list.test(&client, now).await;
             tested.map_err(|failure| failure.of_list(&list.name))?;
         }
-        Ok(())
+        let lists = lists_of(&source, &plan, &client).await;
+        lists.map(drop).map_err(|failure| failure.of_list("resellers"))
     }
 
     fn prepared(&self, source: &Source) -> Result<(SourcePlan, CloudClient)> {
@@ -222,7 +227,17 @@ impl Collector {
         let source = self.source(name)?;
         let (plan, client) = self.prepared(&source)?;
         let mut first = Ok(());
-        for list in &plan.lists {
+        let lists = match lists_of(&source, &plan, &client).await {
+            Ok(lists) => lists,
+            Err(ReadFailure::Refused(why)) => {
+                let reason = format!("resellers: {why}");
+                self.pause(name, &reason).await?;
+                return Err(Error::invalid(format!("the source is paused: {reason}")));
+            }
+            Err(failure) => return Err(failure.of_list("resellers")),
+        };
+        self.forget_others(name, &lists).await?;
+        for list in &lists {
             let reader = ListReader {
                 engine: &self.engine,
                 client: &client,
@@ -242,6 +257,22 @@ impl Collector {
             }
         }
         first
+    }
+
+    /// Removes the cursors of lists that there are no more, such as those of a reseller that has
+    /// left.
+    async fn forget_others(&self, name: &str, lists: &[ListPlan]) -> Result<()> {
+        let prefix = cursor_name(name, "");
+        let known = self.engine.cursors_of(&prefix).into_keys();
+        let gone: Vec<String> =
+            known.filter(|there| lists.iter().all(|list| list.name != *there)).collect();
+        for list in gone {
+            let (engine, source) = (Arc::clone(&self.engine), format!("source {name}"));
+            let cursor = LoggedCursor { name: cursor_name(name, &list), value: Json::Null };
+            blocking(move || engine.ingest_with_cursor(DecodedBatch::default(), &source, &cursor))
+                .await?;
+        }
+        Ok(())
     }
 
     /// Pauses a source that is refused: asking on would only lock its key.
@@ -265,6 +296,30 @@ impl Collector {
         .await
     }
 
+    /// Returns which sources are not read, in words.
+    pub fn troubles(&self) -> Vec<String> {
+        let trouble = |source: Source| {
+            let failed = self.state(&source.name).error;
+            let why = source.paused.map(|pause| format!("paused: {}", pause.reason)).or(failed)?;
+            Some(format!("source {}: {why}", source.name))
+        };
+        self.sources().into_iter().filter_map(trouble).collect()
+    }
+
+    /// Returns what sources have not brought of a period for the tenants that `covers` says.
+    ///
+    /// # Errors
+    /// A source or a cursor that cannot be read.
+    pub fn missing(
+        &self,
+        covers: impl Fn(&str) -> bool,
+        period: (Option<Timestamp>, Option<Timestamp>),
+    ) -> Result<Vec<MissingStretch>> {
+        let mut covered = self.coverage()?;
+        covered.retain(|own| covers(&own.tenant));
+        Ok(missing(&covered, period, self.now()))
+    }
+
     /// Returns from when on and up to when the sources are complete, by source and tenant.
     ///
     /// # Errors
@@ -277,6 +332,39 @@ impl Collector {
         }
         Ok(all)
     }
+}
+
+/// Returns what sources have not brought of a period for the tenants that `covers` says, in a store
+/// that nobody serves.
+///
+/// # Errors
+/// A source or a cursor that cannot be read.
+pub fn missing_in(
+    engine: &Engine,
+    covers: impl Fn(&str) -> bool,
+    period: (Option<Timestamp>, Option<Timestamp>),
+) -> Result<Vec<MissingStretch>> {
+    let (mut all, now) = (Vec::new(), engine.clock().now());
+    for source in stored_sources(engine) {
+        all.extend(covered(engine, &source, None, now)?);
+    }
+    all.retain(|own| covers(&own.tenant));
+    Ok(missing(&all, period, now))
+}
+
+/// Returns the lists of a source, with those of the resellers that there are now.
+async fn lists_of(
+    source: &Source,
+    plan: &SourcePlan,
+    client: &CloudClient,
+) -> std::result::Result<Vec<ListPlan>, ReadFailure> {
+    let mut lists = plan.lists.clone();
+    if let Some(endpoint) = &plan.resellers {
+        let resellers = partner::resellers(client, endpoint).await?;
+        let more = source.lists_of_resellers(resellers.iter())?;
+        lists.extend(more.into_iter().filter(|list| !plan.lists.contains(list)));
+    }
+    Ok(lists)
 }
 
 /// Returns the sources of a store, in the order of names. One that this version cannot read is left

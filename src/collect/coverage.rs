@@ -2,13 +2,13 @@
 //! there. Who reads that there is no such event knows by it whether that means anything.
 
 use super::fronts::Gap;
-use super::round::fronts_of;
-use super::source::Source;
+use super::round::{cursor_name, fronts_of};
+use super::source::{Source, SourcePlan, Stretch};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::event::Timestamp;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a source is complete for a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -60,7 +60,9 @@ pub(super) fn covered(
 ) -> Result<Vec<SourceCoverage>> {
     let plan = source.plan()?;
     let mut tenants: BTreeMap<&str, Together> = BTreeMap::new();
-    for list in &plan.lists {
+    let resellers = resellers_read(engine, source, &plan);
+    let lists = source.lists_of_resellers(resellers.iter())?;
+    for list in plan.lists.iter().chain(&lists) {
         let fronts = fronts_of(engine, &source.name, list, &plan)?;
         let together = tenants.entry(&list.tenant).or_insert_with(|| Together {
             since: fronts.since,
@@ -73,6 +75,7 @@ pub(super) fn covered(
         together.settled = together.settled.min(fronts.settled);
         together.gaps.extend(fronts.gaps);
     }
+    let declared: Vec<Gap> = source.declared.iter().filter_map(declared_gap).collect();
     let text = |millis: i64| Timestamp::from_millis(millis).to_string();
     let error = source.paused.as_ref().map(|pause| format!("paused: {}", pause.reason));
     let error = error.or_else(|| failed.map(str::to_owned));
@@ -87,7 +90,7 @@ pub(super) fn covered(
             tenant: tenant.to_owned(),
             from: text(together.since),
             to: (together.settled > together.since).then(|| text(together.settled)),
-            gaps: united(together.gaps).iter().map(gap).collect(),
+            gaps: united(told(together.gaps, &declared)).iter().map(gap).collect(),
             lag_s: (now.millis() - together.read).max(0) / 1_000,
             error: error.clone(),
         }
@@ -95,9 +98,38 @@ pub(super) fn covered(
     Ok(tenants.into_iter().map(shown).collect())
 }
 
+/// Returns the resellers whose lists were begun, of those that are found by asking.
+fn resellers_read(engine: &Engine, source: &Source, plan: &SourcePlan) -> BTreeSet<String> {
+    if plan.resellers.is_none() {
+        return BTreeSet::new();
+    }
+    let cursors = engine.cursors_of(&cursor_name(&source.name, ""));
+    let reseller = |list: &String| Some(list.split_once('@')?.1.to_owned());
+    let found = cursors.keys().filter_map(reseller);
+    found.filter(|id| !source.resellers.contains(id)).collect()
+}
+
 /// Returns gaps in the order of time; those that are the same stretch of several lists are one.
 fn united(mut gaps: Vec<Gap>) -> Vec<Gap> {
     gaps.sort_by_key(|gap| (gap.from, gap.to));
     gaps.dedup();
     gaps
+}
+
+/// A gap that somebody has declared, with who and why.
+fn declared_gap(stretch: &Stretch) -> Option<Gap> {
+    let (from, to) = stretch.ends().ok()?;
+    let reason = format!("declared by {}: {}", stretch.by, stretch.reason);
+    Some(Gap { from, to, reason })
+}
+
+/// Returns gaps and those that were declared: what was declared is told as that.
+fn told(gaps: Vec<Gap>, declared: &[Gap]) -> Vec<Gap> {
+    let mut left = gaps;
+    for known in declared {
+        let cut = |gap: Gap| gap.without(known.from, known.to);
+        left = left.into_iter().flat_map(cut).collect();
+    }
+    left.extend(declared.iter().cloned());
+    left
 }

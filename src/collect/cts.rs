@@ -6,11 +6,11 @@
 //! leads nowhere, because two traces share an id, the list goes on from the time of the last one.
 
 use super::client::{CloudCall, CloudClient, ReadFailure};
+use super::passes::key_of;
 use super::window::Window;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
@@ -157,12 +157,4 @@ impl TraceList {
 
 fn paged(trace: &RawValue) -> Option<PagedTrace> {
     serde_json::from_str(trace.get()).ok()
-}
-
-/// What a trace is told from others by, whatever its id: a hash of its text.
-fn key_of(text: &str) -> [u8; 16] {
-    let hash = Sha256::digest(text.as_bytes());
-    let mut key = [0; 16];
-    key.copy_from_slice(&hash[..16]);
-    key
 }

@@ -36,6 +36,15 @@ pub(super) struct Gap {
     pub(super) reason: String,
 }
 
+impl Gap {
+    /// Returns what is left of it without a stretch of time.
+    pub(super) fn without(self, from: i64, to: i64) -> impl Iterator<Item = Self> {
+        let before = Self { to: self.to.min(from), ..self.clone() };
+        let after = Self { from: self.from.max(to), ..self };
+        [before, after].into_iter().filter(|part| part.from < part.to)
+    }
+}
+
 /// How many gaps a list keeps apart; beyond it, the two that are nearest become one.
 const GAPS_MAX: usize = 16;
 
@@ -51,13 +60,30 @@ pub(super) struct Fronts {
     /// What is not there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) gaps: Vec<Gap>,
+    /// What is read again, because an order says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    again: Option<Backfill>,
+    /// When the last order was given that was carried out.
+    #[serde(default)]
+    backfilled: i64,
+}
+
+/// An order to read a stretch of time again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Backfill {
+    /// When it was given, in milliseconds since the epoch.
+    pub(super) at: i64,
+    /// The first moment that is read again.
+    pub(super) from: i64,
+    /// The first moment after it.
+    pub(super) to: i64,
 }
 
 impl Fronts {
     /// A list that was not read yet and begins here.
     pub(super) fn new(since: Timestamp) -> Self {
         let since = since.millis();
-        Self { since, read: since, settled: since, gaps: Vec::new() }
+        Self { since, read: since, settled: since, gaps: Vec::new(), again: None, backfilled: 0 }
     }
 
     /// Passes over what the source has no more. Returns whether there is such a stretch.
@@ -74,6 +100,28 @@ impl Fronts {
         self.settled = oldest;
         self.read = self.read.max(oldest);
         true
+    }
+
+    /// Takes up the next order to read something again, if none is under way.
+    pub(super) fn take_order(&mut self, orders: &[Backfill]) {
+        if self.again.is_none() {
+            let next = orders.iter().filter(|order| order.at > self.backfilled);
+            self.again = next.min_by_key(|order| order.at).copied();
+        }
+    }
+
+    /// Notes that a stretch was read again: it is no gap.
+    fn fill(&mut self, window: &Window) {
+        let (from, to) = (window.from.millis(), window.to.millis());
+        let gaps = std::mem::take(&mut self.gaps).into_iter();
+        self.gaps = gaps.flat_map(|gap| gap.without(from, to)).collect();
+        if let Some(again) = &mut self.again {
+            again.from = to;
+            if again.from >= again.to {
+                self.backfilled = again.at;
+                self.again = None;
+            }
+        }
     }
 
     /// Notes a stretch that is not there.
@@ -105,12 +153,22 @@ impl Fronts {
             let to = from.saturating_add(pace.longest.max(1)).min(end);
             (to > from).then(|| Window::of(from, to))
         };
-        cut(self.read, shown).or_else(|| cut(self.settled, past.min(self.read)))
+        let again = || {
+            let order = self.again?;
+            // An order about what is not there yet ends where that is.
+            let to = order.from.saturating_add(pace.longest.max(1)).min(order.to);
+            Some(Window { is_again: true, ..Window::of(order.from, to.max(order.from)) })
+        };
+        cut(self.read, shown).or_else(|| cut(self.settled, past.min(self.read))).or_else(again)
     }
 
     /// Returns the fronts after a window that was read from this moment on.
     pub(super) fn after(&self, window: &Window, pace: &Pace, begun: Timestamp) -> Self {
         let mut after = self.clone();
+        if window.is_again {
+            after.fill(window);
+            return after;
+        }
         let (from, to) = (window.from.millis(), window.to.millis());
         if from <= after.read {
             after.read = after.read.max(to);
@@ -189,6 +247,28 @@ mod tests {
         // One that goes on is one.
         assert!(fronts.pass_lost(&pace, at(40 * day)));
         assert_eq!((fronts.gaps.len(), fronts.gaps[0].to), (1, 33 * day));
+    }
+
+    #[test]
+    fn an_order_reads_a_stretch_again_once_and_fills_what_was_a_gap() {
+        let pace = Pace { overlap: 0, settle: 0, longest: 400, kept: None };
+        let mut fronts = Fronts { read: 10_000, settled: 10_000, ..Fronts::new(at(0)) };
+        for (from, to) in [(500, 2_000), (4_000, 5_000)] {
+            fronts.add_gap(Gap { from, to, reason: format!("r{from}") });
+        }
+        let orders = [Backfill { at: 7, from: 1_000, to: 3_000 }];
+        let mut read = Vec::new();
+        for _ in 0..2 {
+            fronts.take_order(&orders);
+            while let Some(window) = fronts.next(&pace, at(10_000)) {
+                read.push((window.from.millis(), window.to.millis()));
+                fronts = fronts.after(&window, &pace, at(10_000));
+            }
+        }
+        let whole: Vec<_> = (0..5).map(|at| (1_000 + at * 400, 1_400 + at * 400)).collect();
+        assert_eq!(read, whole);
+        let gaps: Vec<_> = fronts.gaps.iter().map(|gap| (gap.from, gap.to)).collect();
+        assert_eq!(gaps, [(500, 1_000), (4_000, 5_000)]);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::client::{CloudClient, ReadFailure};
 use super::fronts::Fronts;
-use super::source::{ListPlan, SourcePlan};
+use super::list::ListPlan;
+use super::source::SourcePlan;
 use crate::access::Caller;
 use crate::engine::{Engine, Outcome};
 use crate::error::{Error, Result};
@@ -19,6 +20,8 @@ const FEW: u64 = 2_000;
 const MANY: u64 = 20_000;
 /// The shortest and the longest window, in milliseconds.
 const SHORTEST_MS: i64 = 60_000;
+/// A list that has too many records even for a window of this length cannot be read.
+const LEAST_MS: i64 = 1_000;
 const LONGEST_MS: i64 = 86_400_000;
 
 /// What a round has brought.
@@ -84,12 +87,19 @@ impl ListReader<'_> {
                 counts.add(&self.store(batch, Some(self.cursor(&fronts)?)).await?);
                 continue;
             }
+            fronts.take_order(&self.plan.backfills);
             let Some(window) = fronts.next(&pace, begun) else { return Ok(()) };
             let (sender, receiver) = channel(WAITING);
             let reading = self.list.list.read(self.client, &window, sender);
             let (read, stored) = tokio::join!(reading, self.store_all_but_last(receiver));
             let (last, outcomes) = stored?;
-            read?;
+            match read {
+                Err(ReadFailure::TooMany) if window.length() > LEAST_MS => {
+                    pace.longest = window.length() / 2;
+                    continue;
+                }
+                read => read?,
+            }
             let mut of_window = RoundCounts::default();
             outcomes.iter().for_each(|outcome| of_window.add(outcome));
             let after = fronts.after(&window, &pace, begun);
@@ -127,10 +137,15 @@ impl ListReader<'_> {
 
     async fn decoded(&self, records: Vec<String>) -> Result<DecodedBatch> {
         let (engine, tenant) = (Arc::clone(self.engine), self.list.tenant.clone());
+        let beside = self.list.list.beside();
         blocking(move || {
             let lines = (1_u64..).zip(records);
             let records = lines.map(|(line, text)| IncomingRecord::new(line, text)).collect();
-            Ok(engine.decode(records, None, &TenantRule::Is(tenant)))
+            let mut batch = engine.decode(records, None, &TenantRule::Is(tenant));
+            if let Some(beside) = beside {
+                batch.events.iter_mut().for_each(|event| event.place(&beside));
+            }
+            Ok(batch)
         })
         .await
     }
@@ -190,9 +205,14 @@ pub(super) fn fronts_of(
     let name = cursor_name(source, &list.name);
     match engine.cursors_of(&name).remove("") {
         None => Ok(Fronts::new(plan.since)),
-        Some(value) => serde_json::from_value(value).map_err(|cause| {
-            Error::corrupt(format!("the cursor {name} cannot be read")).because(cause)
-        }),
+        Some(value) => {
+            let fronts: Fronts = serde_json::from_value(value).map_err(|cause| {
+                Error::corrupt(format!("the cursor {name} cannot be read")).because(cause)
+            })?;
+            // It is to begin earlier than it did: all of it is read, and what is there is known.
+            let begins_earlier = plan.since.millis() < fronts.since;
+            Ok(if begins_earlier { Fronts::new(plan.since) } else { fronts })
+        }
     }
 }
 

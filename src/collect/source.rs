@@ -1,7 +1,9 @@
 //! Sources: what is fetched, from where, with what, how often, and to which tenants.
 
 use super::cts::{self, TraceList};
-use super::fronts::Pace;
+use super::fronts::{Backfill, Pace};
+use super::list::{ListPlan, SourceList};
+use super::partner::{RECORD_APIS, RecordApi, RecordList, usual_lists};
 use crate::access::{check_name, check_tenant};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
@@ -26,6 +28,12 @@ const TRACKERS_MAX: usize = 20;
 /// Stand in an endpoint and in a tenant for what is read.
 const REGION: &str = "{region}";
 const PROJECT: &str = "{project}";
+/// Stands for all resellers.
+const ALL: &str = "*";
+/// The most resellers that are named.
+const RESELLERS_MAX: usize = 200;
+/// The most orders to read again, and declared gaps, of a source.
+pub const STRETCHES_MAX: usize = 32;
 
 /// What kind of thing a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +41,8 @@ const PROJECT: &str = "{project}";
 pub enum SourceKind {
     /// Huawei Cloud Trace Service: the list of traces of projects.
     Cts,
+    /// Huawei Cloud's partner centre: its lists of operation records.
+    Partner,
 }
 
 /// Why a source is not read.
@@ -66,6 +76,13 @@ pub struct Source {
     /// The trackers whose data traces are read.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub trackers: BTreeSet<String>,
+    /// The lists of the partner centre that are read; those of a partner if none is said.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lists: BTreeSet<String>,
+    /// The resellers whose records a distributor reads besides its own; `*` is all of them, as they
+    /// are listed when it is read.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resellers: BTreeSet<String>,
     /// The id of the access key that signs its calls; without it, the credential is a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key: Option<String>,
@@ -86,15 +103,44 @@ pub struct Source {
     /// Why it is not read, if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Pause>,
+    /// What is read again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backfills: Vec<Stretch>,
+    /// Gaps that were declared: they stay, and it is known why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub declared: Vec<Stretch>,
 }
 
-/// One list of a source: it has its own cursor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ListPlan {
-    /// Its name within the source.
-    pub(super) name: String,
-    pub(super) tenant: String,
-    pub(super) list: TraceList,
+/// A stretch of time about which somebody has decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// The first moment.
+    pub from: String,
+    /// The first moment after it.
+    pub to: String,
+    /// When it was decided.
+    pub at: String,
+    /// By whom.
+    pub by: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+impl Stretch {
+    /// Returns its ends in milliseconds.
+    ///
+    /// # Errors
+    /// A moment that is none, or an end that is not after the beginning.
+    pub(super) fn ends(&self) -> Result<(i64, i64)> {
+        let read = |name, text| {
+            Timestamp::parse(text)
+                .map(|moment| moment.millis())
+                .map_err(|error| error.with_parameter(name))
+        };
+        let (from, to) = (read("from", &self.from)?, read("to", &self.to)?);
+        if from < to { Ok((from, to)) } else { Err(Error::parameter("to", "is not after from")) }
+    }
 }
 
 /// A source whose settings were read.
@@ -104,7 +150,11 @@ pub(super) struct SourcePlan {
     pub(super) every: Duration,
     pub(super) calls_a_second: u32,
     pub(super) pace: Pace,
+    /// The lists that are known without asking.
     pub(super) lists: Vec<ListPlan>,
+    /// Where the resellers are listed whose records are read, too.
+    pub(super) resellers: Option<Url>,
+    pub(super) backfills: Vec<Backfill>,
 }
 
 impl Source {
@@ -119,6 +169,12 @@ impl Source {
     /// Returns whether it brings records for a tenant.
     pub fn is_for(&self, tenant: &str) -> bool {
         self.plan().is_ok_and(|plan| plan.lists.iter().any(|list| list.tenant == tenant))
+    }
+
+    /// Returns the oldest moment of which it still has records, if it does not keep them for ever.
+    pub fn oldest_kept(&self, now: Timestamp) -> Option<Timestamp> {
+        let kept = self.plan().ok()?.pace.kept?;
+        Some(Timestamp::from_millis(now.millis() - kept))
     }
 
     /// Reads the settings.
@@ -144,13 +200,23 @@ impl Source {
         if self.access_key.as_deref().is_some_and(|id| !is_key_id(id)) {
             return Err(Error::parameter("access_key", "is not the id of an access key"));
         }
-        let SourceKind::Cts = self.kind;
+        let (kept, lists) = match self.kind {
+            SourceKind::Cts => (Some(cts::KEPT_MS), self.trace_lists()?),
+            SourceKind::Partner => (None, self.record_lists()?),
+        };
+        let all_resellers = self.resellers.contains(ALL);
+        let backfill = |stretch: &Stretch| {
+            let (from, to) = stretch.ends()?;
+            Ok(Backfill { at: Timestamp::parse(&stretch.at)?.millis(), from, to })
+        };
         Ok(SourcePlan {
             since,
             every: Duration::from_millis(every.unsigned_abs()),
             calls_a_second: self.calls_per_second.unwrap_or(CALLS_A_SECOND),
-            pace: Pace { overlap, settle, longest: WINDOW_MS, kept: Some(cts::KEPT_MS) },
-            lists: self.trace_lists()?,
+            pace: Pace { overlap, settle, longest: WINDOW_MS, kept },
+            lists,
+            resellers: all_resellers.then(|| self.endpoint_in(None)).transpose()?,
+            backfills: self.backfills.iter().map(backfill).collect::<Result<_>>()?,
         })
     }
 
@@ -160,12 +226,75 @@ impl Source {
             .ok_or_else(|| Error::parameter(name, "is a time such as 90s, 15m or 1h"))
     }
 
+    /// Returns the lists of records that are known without asking for the resellers.
+    fn record_lists(&self) -> Result<Vec<ListPlan>> {
+        check_tenant(&self.tenant)?;
+        if !self.projects.is_empty() || !self.trackers.is_empty() {
+            return Err(Error::parameter("projects", "are of the kind cts"));
+        }
+        if self.resellers.len() > RESELLERS_MAX
+            || !self.resellers.iter().all(|id| id == ALL || is_word(id))
+        {
+            let what = format!("are at most {RESELLERS_MAX} ids of resellers, or {ALL}");
+            return Err(Error::parameter("resellers", what));
+        }
+        let mut lists = Vec::new();
+        for api in self.apis()? {
+            lists.push(self.record_list(api, None)?);
+        }
+        let named = self.resellers.iter().filter(|id| *id != ALL);
+        lists.extend(self.lists_of_resellers(named)?);
+        Ok(lists)
+    }
+
+    /// Returns the lists of resellers.
+    pub(super) fn lists_of_resellers<'a>(
+        &self,
+        resellers: impl Iterator<Item = &'a String>,
+    ) -> Result<Vec<ListPlan>> {
+        let apis = self.apis()?;
+        let mut lists = Vec::new();
+        for reseller in resellers {
+            for api in apis.iter().filter(|api| api.of_resellers) {
+                lists.push(self.record_list(api, Some(reseller.clone()))?);
+            }
+        }
+        Ok(lists)
+    }
+
+    fn record_list(&self, api: &'static RecordApi, reseller: Option<String>) -> Result<ListPlan> {
+        let name = match &reseller {
+            Some(id) => format!("{}@{id}", api.name),
+            None => api.name.to_owned(),
+        };
+        let list = RecordList { endpoint: self.endpoint_in(None)?, api, reseller };
+        let tenant = self.tenant.clone();
+        Ok(ListPlan { name, tenant, list: SourceList::Records(list) })
+    }
+
+    fn apis(&self) -> Result<Vec<&'static RecordApi>> {
+        if self.lists.is_empty() {
+            return Ok(usual_lists().collect());
+        }
+        let known = |name: &String| {
+            RECORD_APIS.iter().find(|api| api.name == name).ok_or_else(|| {
+                let all: Vec<&str> = RECORD_APIS.iter().map(|api| api.name).collect();
+                let what = format!("{name:?} is no list of the partner centre: {}", all.join(", "));
+                Error::parameter("lists", what)
+            })
+        };
+        self.lists.iter().map(known).collect()
+    }
+
     fn trace_lists(&self) -> Result<Vec<ListPlan>> {
         if self.projects.is_empty() || self.projects.len() > PROJECTS_MAX {
             return Err(Error::parameter(
                 "projects",
                 format!("are 1 to {PROJECTS_MAX}, each as REGION/PROJECT or PROJECT"),
             ));
+        }
+        if !self.lists.is_empty() || !self.resellers.is_empty() {
+            return Err(Error::parameter("lists", "and resellers are of the kind partner"));
         }
         if self.trackers.len() > TRACKERS_MAX || !self.trackers.iter().all(|name| is_word(name)) {
             let what = format!("are at most {TRACKERS_MAX} names of trackers");
@@ -193,6 +322,7 @@ impl Source {
                     tracker: tracker.cloned(),
                 };
                 let name = format!("{}/{project}/{of}", region.unwrap_or("-"));
+                let list = SourceList::Traces(list);
                 lists.push(ListPlan { name, tenant: tenant.clone(), list });
             }
         }
@@ -281,6 +411,31 @@ mod tests {
         }
     }
 
+    fn endpoint_of(list: &ListPlan) -> &str {
+        match &list.list {
+            SourceList::Traces(list) => list.endpoint.as_str(),
+            SourceList::Records(list) => list.endpoint.as_str(),
+        }
+    }
+
+    #[test]
+    fn a_distributor_has_lists_of_its_own_and_of_its_resellers() {
+        let source = |lists: Json, resellers: Json| -> Result<Vec<String>> {
+            let source: Source = serde_json::from_value(json!({ "name": "bss", "kind": "partner",
+                "since": "2026-06-01", "endpoint": "https://bss.example", "tenant": "acme",
+                "lists": lists, "resellers": resellers }))
+            .expect("a source");
+            Ok(source.plan()?.lists.into_iter().map(|list| list.name).collect())
+        };
+        let usual = ["quota_records", "coupon_records", "adjustments", "account_changes"];
+        assert_eq!(source(json!([]), json!(["*"])).expect("lists"), usual);
+        let named = source(json!(["quota_records", "adjustments"]), json!(["ir1", "ir2"]));
+        let expected = ["adjustments", "quota_records", "adjustments@ir1", "adjustments@ir2"];
+        assert_eq!(named.expect("lists"), expected);
+        assert!(source(json!(["nothing"]), json!([])).is_err());
+        assert!(source(json!([]), json!(["a b"])).is_err());
+    }
+
     #[test]
     fn each_project_and_tracker_is_a_list_of_its_own() {
         let source: Source = serde_json::from_value(json!({ "name": "cloud", "kind": "cts",
@@ -290,7 +445,7 @@ mod tests {
         let lists = source.plan().expect("a plan").lists;
         let shown: Vec<_> = lists
             .iter()
-            .map(|list| (list.name.as_str(), list.tenant.as_str(), list.list.endpoint.as_str()))
+            .map(|list| (list.name.as_str(), list.tenant.as_str(), endpoint_of(list)))
             .collect();
         assert_eq!(
             shown,

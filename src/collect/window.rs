@@ -9,11 +9,19 @@ pub(super) struct Window {
     pub(super) from: Timestamp,
     /// The first moment after it.
     pub(super) to: Timestamp,
+    /// Whether it is read again because somebody said so.
+    pub(super) is_again: bool,
 }
 
 impl Window {
     /// The window between two moments in milliseconds.
     pub(super) fn of(from: i64, to: i64) -> Self {
-        Self { from: Timestamp::from_millis(from), to: Timestamp::from_millis(to) }
+        let (from, to) = (Timestamp::from_millis(from), Timestamp::from_millis(to));
+        Self { from, to, is_again: false }
+    }
+
+    /// Returns its length in milliseconds.
+    pub(super) fn length(&self) -> i64 {
+        self.to.millis() - self.from.millis()
     }
 }

@@ -53,6 +53,10 @@ use std::borrow::Cow;
 /// filled by another version are not mixed with what this one decodes.
 pub const VERSION: u32 = 5;
 
+/// Set in the version of a segment whose columns have more than its records say, because ids stand
+/// beside them.
+pub const PLACED_VERSION: u32 = 1 << 31 | VERSION;
+
 /// The maximum nesting of objects and arrays in a record.
 pub const DEPTH_MAX: usize = 64;
 

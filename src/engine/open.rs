@@ -290,9 +290,13 @@ impl Start<'_> {
             recovered.frames.into_iter().filter(|frame| frame.events > 0).collect();
         let first_seq = frames.first().map_or(last_seq + 1, |frame| frame.first_seq);
         let (answers, moved) = (requests.all(), cursors.all());
-        let head = LoggedBatch { at: now, requests: &answers, cursors: &moved, beside: None };
-        let payload = head.encode::<Event>(&[]);
-        frames.insert(0, Frame { first_seq, events: 0, batch: 0, payload });
+        let mark = |first_seq, requests, cursors| {
+            let head = LoggedBatch { at: now, requests, cursors, beside: None };
+            Frame { first_seq, events: 0, batch: 0, payload: head.encode::<Event>(&[]) }
+        };
+        frames.insert(0, mark(first_seq, &answers, &[]));
+        // The frames have the cursors as they were: where they are now comes after them.
+        frames.push(mark(last_seq + 1, &[], &moved));
         let failed = |cause: std::io::Error| Error::io(store.path(paths::LOG).display(), cause);
         let mut writer = LogWriter::new(folder, recovered.last_epoch);
         writer.rotate(first_seq, &frames).map_err(failed)?;

@@ -50,6 +50,10 @@ pub struct Event {
     pub amount: Option<Amount>,
     /// The record as received, byte for byte.
     pub original: Box<str>,
+    /// Ids that stand beside the record, each as `kind:id`, one a line: whoever fetched it knows
+    /// them, and it does not say them. Kept until the event is in a segment, whose columns have
+    /// them among the related ids.
+    pub placed: Option<Box<str>>,
     texts: [Option<Box<str>>; Field::COUNT],
 }
 
@@ -167,6 +171,16 @@ impl Event {
         }
     }
 
+    /// Adds the ids that stand beside the record, each as `kind:id`, one a line.
+    pub fn place(&mut self, ids: &str) {
+        for id in ids.lines() {
+            if let Some((kind, id)) = id.split_once(':') {
+                self.relate(kind, id);
+            }
+        }
+        self.placed = Some(ids.into());
+    }
+
     /// Adds many related ids of one kind, each once: a record can have a hundred thousand.
     pub fn relate_all(&mut self, kind: &str, ids: impl IntoIterator<Item = impl AsRef<str>>) {
         let mut known: HashSet<Box<str>> = self.related_ids.iter().cloned().collect();
@@ -199,6 +213,7 @@ impl Event {
         size_of::<Self>()
             + allocated(&self.original)
             + allocated(&self.tenant)
+            + self.placed.as_deref().map_or(0, allocated)
             + texts
             + related
             + HELD_BYTES

@@ -10,8 +10,8 @@
 //! then names.
 
 use super::beside::Beside;
-use super::log_record::{encode_event, part};
-use crate::decode::{Format, decode};
+use super::log_record::{LogPart, encode_event, part};
+use crate::decode::decode;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::event::{Event, Timestamp};
 use crate::storage::wal::Frame;
@@ -105,7 +105,7 @@ impl LoggedBatch<'_> {
             payload.reserve(
                 events
                     .iter()
-                    .map(|event| event.borrow().original.len() + event.borrow().tenant.len() + 6)
+                    .map(|event| event.borrow().original.len() + event.borrow().tenant.len() + 8)
                     .sum(),
             );
             events.iter().for_each(|event| encode_event(event.borrow(), &mut payload));
@@ -156,10 +156,11 @@ pub fn decode_logged(frame: &Frame, store: &Store) -> Result<Decoded> {
         return Err(Error::corrupt(broken()));
     }
     let now = Timestamp::from_millis(head.at);
-    let event = |(index, (tenant, format, record)): (usize, (&str, Format, &str))| {
-        let mut event = decode(record, Some(format))
+    let event = |(index, part): (usize, LogPart<'_>)| {
+        let mut event = decode(part.record, Some(part.format))
             .map_err(|error| Error::corrupt(broken()).because(error))?;
-        event.tenant = tenant.into();
+        event.tenant = part.tenant.into();
+        part.placed.iter().for_each(|placed| event.place(placed));
         event.accept(frame.first_seq + index as u64, now);
         Ok(event)
     };
@@ -210,11 +211,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn accepted_events_come_back_as_they_were() {
+    fn accepted(now: Timestamp) -> Vec<Event> {
         let mut generator =
             Generator::new(&Plan { events: 500, tenants: 3, days: 2, ..Plan::default() });
-        let now = Timestamp::parse("2026-07-01T00:00:00Z").expect("a time");
         let (mut events, mut record) = (Vec::new(), String::new());
         while generator.next_record(&mut record) {
             let mut event = decode(&record, None).expect("generated records decode");
@@ -225,10 +224,20 @@ mod tests {
                     .expect("still a record");
                 event.tenant = generator.tenant().into();
             }
+            if events.len() % 7 == 0 {
+                event.place("reseller:ir1\ncustomer:c7");
+            }
             event.accept(events.len() as u64 + 8, now);
             events.push(event);
             record.clear();
         }
+        events
+    }
+
+    #[test]
+    fn accepted_events_come_back_as_they_were() {
+        let now = Timestamp::parse("2026-07-01T00:00:00Z").expect("a time");
+        let events = accepted(now);
         let request = request();
         let folder = tempfile::tempdir().expect("a temporary directory");
         let store = Store::new(folder.path()).expect("a store");

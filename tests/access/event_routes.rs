@@ -252,6 +252,8 @@ const NOT_ABOUT_EVENTS: &[(&str, &str)] = &[
     ("GET, PATCH, DELETE", "/api/v1/sources/{name}"),
     ("POST", "/api/v1/sources/{name}/pause"),
     ("POST", "/api/v1/sources/{name}/resume"),
+    ("POST", "/api/v1/sources/{name}/backfill"),
+    ("POST", "/api/v1/sources/{name}/gaps"),
     ("POST", "/api/v1/sources/{name}/test"),
     ("POST", "/api/v1/sources/{name}/run"),
     ("GET", "/api/v1/coverage"),

@@ -79,6 +79,13 @@ const CHANGES: &[Change] = &[
     ("PATCH", "/api/v1/sources/{name}", "c", r#"{"every":"5m"}"#, "changeSource"),
     ("POST", "/api/v1/sources/{name}/pause", "c", r#"{"reason":"rest"}"#, "pauseSource"),
     ("POST", "/api/v1/sources/{name}/resume", "c", "", "resumeSource"),
+    (
+        "POST",
+        "/api/v1/sources/{name}/gaps",
+        "c",
+        r#"{"from":"2026-01-01T00:00:00Z","to":"2026-02-01T00:00:00Z","reason":"before us"}"#,
+        "declareGap",
+    ),
     ("DELETE", "/api/v1/sources/{name}", "c", "", "removeSource"),
 ];
 
@@ -90,8 +97,9 @@ const ELSEWHERE: &[&str] = &[
     "POST /api/v1/backups",
     "DELETE /api/v1/sessions/{id}",
     "POST /api/v1/quarantine/decode",
-    // These change nothing by themselves: what is brought is an event of its own.
+    // What these bring is an event of its own; a source of traces has the last days alone.
     "POST /api/v1/sources/{name}/test",
+    "POST /api/v1/sources/{name}/backfill",
     "POST /api/v1/sources/{name}/run",
 ];
 

@@ -85,6 +85,12 @@ impl Sealed {
 
     /// Adds a source that reads projects of a cloud.
     pub(super) fn add(&self, name: &str, endpoint: &str, since: &str, more: &[&str]) {
+        let more = [&["--kind", "cts", "--tenant", "{project}"], more].concat();
+        self.add_source(name, endpoint, since, &more);
+    }
+
+    /// Adds a source of any kind.
+    pub(super) fn add_source(&self, name: &str, endpoint: &str, since: &str, more: &[&str]) {
         let (data, seal, secret) = (self.text("data"), self.text("seal.key"), self.text("sk"));
         let words = [
             "source",
@@ -94,12 +100,8 @@ impl Sealed {
             &data,
             "--seal-key-file",
             &seal,
-            "--kind",
-            "cts",
             "--endpoint",
             endpoint,
-            "--tenant",
-            "{project}",
             "--access-key",
             "AKTEST",
             "--secret-key-file",
@@ -124,19 +126,28 @@ impl Sealed {
 
     /// The ids of all events of a tenant, each as often as it is there.
     pub(super) fn ids(&self, tenant: &str) -> Vec<String> {
+        let id = |event: &Json| event["trace_id"].as_str().expect("an id").to_owned();
+        self.events(tenant).iter().map(id).collect()
+    }
+
+    /// All events of a tenant.
+    pub(super) fn events(&self, tenant: &str) -> Vec<Json> {
         let data = self.text("data");
         let words = ["export", "--data", &data, "--tenant", tenant, "-o", "ndjson"];
         let out = annals(&words).ok();
-        let id = |line: &str| {
-            let event: Json = serde_json::from_str(line).expect("an event");
-            event["trace_id"].as_str().expect("an id").to_owned()
-        };
-        out.lines().map(id).collect()
+        out.lines().map(|line| serde_json::from_str(line).expect("an event")).collect()
     }
 }
 
 /// Sends a request, and returns the JSON of its answer.
 pub(super) fn send(url: &str, call: &str, body: &str) -> Json {
+    let answer = whole(url, call, body);
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+    serde_json::from_str(body).expect("JSON")
+}
+
+/// Sends a request, and returns its answer.
+fn whole(url: &str, call: &str, body: &str) -> String {
     let address = url.strip_prefix("http://").expect("an address");
     let mut stream = TcpStream::connect(address).expect("a server");
     let request = format!(
@@ -146,8 +157,13 @@ pub(super) fn send(url: &str, call: &str, body: &str) -> Json {
     stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-    serde_json::from_str(body).expect("JSON")
+    answer
+}
+
+/// The head of the answer to a `GET`.
+pub(super) fn heads(url: &str, path: &str) -> String {
+    let answer = whole(url, &format!("GET {path}"), "");
+    answer.split_once("\r\n\r\n").expect("a head").0.to_ascii_lowercase()
 }
 
 /// Asks again and again until something holds.

@@ -7,13 +7,13 @@ use annals::event::Timestamp;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 
-const HOUR: i64 = 3_600_000;
+pub(super) const HOUR: i64 = 3_600_000;
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     SystemClock.now().millis()
 }
 
-fn moment(millis: i64) -> String {
+pub(super) fn moment(millis: i64) -> String {
     Timestamp::from_millis(millis).to_string()
 }
 
@@ -31,7 +31,7 @@ fn check(store: &Sealed, cloud: &Cloud, project: &str) {
     assert_eq!((once.len(), missing), (there.len(), Vec::new()), "{project}");
 }
 
-fn coverage(store: &Sealed) -> Vec<Json> {
+pub(super) fn coverage(store: &Sealed) -> Vec<Json> {
     let server = Server::start_with(&store.data(), &["--seal-key-file", &store.text("seal.key")]);
     let answer = send(&server.url, "GET /api/v1/coverage?tenant=*", "");
     server.stop();
@@ -64,6 +64,16 @@ fn traces_come_once_whatever_fails_and_coverage_says_how_far() {
     late("new-1", 5_000);
     store.collect().ok();
     assert!(store.ids("p1").contains(&"new-1".to_owned()));
+    // Who opens the store and changes nothing moves nothing back.
+    let before = coverage(&store);
+    let data = store.text("data");
+    for _ in 0..3 {
+        annals(&["source", "resume", "nothing", "--data", &data]).refused(1, &["source"]);
+        let words = ["export", "--data", &data, "--tenant", "p1", "-o", "ndjson", "--from"];
+        let (from, to) = (moment(now() - 48 * HOUR), moment(now() - 24 * HOUR));
+        let words = [&words[..], &[&from, "--to", &to]].concat();
+        assert_eq!(annals(&words).err, "", "{before:?}");
+    }
     for own in coverage(&store) {
         // It keeps seven days: what was before is a gap, and its end trails by the overlap.
         let gap = &own["gaps"][0];

@@ -1,4 +1,4 @@
-"""A stub of Cloud Trace Service, with faults.
+"""A stub of Cloud Trace Service and of the partner centre (partner_stub.py), with faults.
 
 It recomputes each signature by the vendor's signer, and answers with the vendor's models. What it is asked to do is sent
 to /_stub as JSON, one order a request; it answers with what was asked:
@@ -26,6 +26,8 @@ from huaweicloudsdkcore.sdk_request import SdkRequest
 from huaweicloudsdkcore.signer.signer import Signer
 from huaweicloudsdkcts.v3 import Traces, UserInfo
 
+from partner_stub import PartnerCentre
+
 SKEW = 15 * 60
 PAGE_MAX = 200
 
@@ -41,6 +43,7 @@ class Cloud:
         self.keys = {"AKTEST": "SKTEST"}
         self.clock = 0.0
         self.calls = 0
+        self.partner = PartnerCentre(seed)
 
     def now(self):
         return time.time() + self.clock
@@ -95,6 +98,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path != "/_stub":
+            return self.serve(body)
         order = json.loads(body)
         answer = {}
         with cloud.lock:
@@ -107,15 +112,19 @@ class Handler(BaseHTTPRequestHandler):
             cloud.faults = order.get("faults", cloud.faults)
             cloud.keys = order.get("keys", cloud.keys)
             cloud.clock = order.get("clock", cloud.clock)
+            answer.update(cloud.partner.order(order, cloud.now()))
             if "ids" in order:
                 answer["ids"] = [one[1] for (project, _), all_of in cloud.lists.items() if project == order["ids"] for one in all_of]
             answer["calls"] = cloud.calls
         self.answer(200, answer)
 
     def do_GET(self):
+        return self.serve(b"")
+
+    def serve(self, sent):
         with cloud.lock:
             cloud.calls += 1
-            refusal = self.refused()
+            refusal = self.refused(sent)
             fails = {kind: cloud.fails(kind) for kind in ("flow", "error", "cut", "empty", "slow")}
         if refusal is not None:
             return self.answer(*refusal)
@@ -126,10 +135,18 @@ class Handler(BaseHTTPRequestHandler):
         if fails["error"]:
             return self.answer(500, {"error_code": "CTS.0005", "error_msg": "read failed"})
         path = urlsplit(self.path)
+        query = dict(parse_qsl(path.query, keep_blank_values=True))
+        with cloud.lock:
+            partner = cloud.partner.answer(path.path, query, json.loads(sent or b"{}"), cloud.now())
+        if partner is not None:
+            status, body = partner
+            if fails["empty"] and int(query.get("offset", 0)) > 0:
+                total = json.loads(body)["total_count"]
+                body = '{"total_count":%d,"records":[]}' % total
+            return self.answer(status, body.encode() if isinstance(body, str) else body, cut=fails["cut"])
         parts = path.path.strip("/").split("/")
         if len(parts) != 3 or parts[0] != "v3" or parts[2] != "traces":
             return self.answer(404, {"error_code": "CTS.0100", "error_msg": "no such interface"})
-        query = dict(parse_qsl(path.query, keep_blank_values=True))
         if query.get("trace_type") not in ("system", "data"):
             return self.answer(400, {"error_code": "CTS.0300", "error_msg": "trace_type"})
         tracker = query.get("tracker_name") if query["trace_type"] == "data" else None
@@ -159,7 +176,7 @@ class Handler(BaseHTTPRequestHandler):
                     break
         return page, last
 
-    def refused(self):
+    def refused(self, sent_body):
         """What is wrong with the signature, if anything is."""
         sent = self.headers.get("Authorization", "")
         if not sent.startswith("SDK-HMAC-SHA256 "):
@@ -173,7 +190,7 @@ class Handler(BaseHTTPRequestHandler):
         headers = {name: self.headers[name] for name in signed}
         request = SdkRequest(
             method=self.command, schema="http", host=self.headers["Host"], resource_path=unquote(path.path), uri=None,
-            query_params=parse_qsl(path.query, keep_blank_values=True), header_params=headers, body="", stream=False)
+            query_params=parse_qsl(path.query, keep_blank_values=True), header_params=headers, body=sent_body.decode(), stream=False)
         if Signer(BasicCredentials(said["Access"], secret)).sign(request).header_params["Authorization"] != sent:
             return 401, {"error_code": "APIGW.0301", "error_msg": "Incorrect IAM authentication information: verify aksk signature fail"}
         dated = time.mktime(time.strptime(self.headers["X-Sdk-Date"], "%Y%m%dT%H%M%SZ")) - time.timezone

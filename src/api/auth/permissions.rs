@@ -162,6 +162,8 @@ const ROUTES: &[Row] = &[
     ("GET, PATCH, DELETE", "/api/v1/sources/{name}", SOURCES),
     ("POST", "/api/v1/sources/{name}/pause", SOURCES),
     ("POST", "/api/v1/sources/{name}/resume", SOURCES),
+    ("POST", "/api/v1/sources/{name}/backfill", SOURCES),
+    ("POST", "/api/v1/sources/{name}/gaps", SOURCES),
     ("POST", "/api/v1/sources/{name}/test", SOURCES),
     ("POST", "/api/v1/sources/{name}/run", SOURCES),
     ("GET", "/api/v1/coverage", OneOf(&[Read, ReadTrail, ManageStore, ManageAccess])),

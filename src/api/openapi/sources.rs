@@ -12,6 +12,8 @@ fn settings() -> Vec<(&'static str, Json)> {
     vec![
         ("projects", words.clone()),
         ("trackers", words),
+        ("lists", names("^[a-z_]{1,40}$")),
+        ("resellers", names("^([A-Za-z0-9_.-]{1,64}|\\*)$")),
         ("access_key", text()),
         ("every", length.clone()),
         ("overlap", length.clone()),
@@ -20,9 +22,14 @@ fn settings() -> Vec<(&'static str, Json)> {
     ]
 }
 
+fn names(pattern: &str) -> Json {
+    json!({ "type": "array", "uniqueItems": true, "maxItems": 200,
+        "items": { "type": "string", "pattern": pattern } })
+}
+
 fn needed() -> Vec<(&'static str, Json)> {
     vec![
-        ("kind", json!({ "type": "string", "enum": ["cts"] })),
+        ("kind", json!({ "type": "string", "enum": ["cts", "partner"] })),
         ("endpoint", json!({ "type": "string", "pattern": "^https?://[!-~]+$" })),
         ("tenant", text()),
         ("since", text()),
@@ -79,10 +86,19 @@ pub(super) fn add_paths(add: &mut impl FnMut(&str, &str, Json)) {
     let reason = body("SourcePause");
     one(&format!("{path}/pause"), "post", "pause_source", "Leave it unread", Some(&reason));
     one(&format!("{path}/resume"), "post", "resume_source", "Read it again", None);
+    let stretch = body("SourceStretch");
+    let about = "Read a stretch of time again, and so fill a gap";
+    one(&format!("{path}/backfill"), "post", "backfill_source", about, Some(&stretch));
+    let about = "Say that a gap stays, and why";
+    one(&format!("{path}/gaps"), "post", "declare_gap", about, Some(&stretch));
     one(&format!("{path}/run"), "post", "run_source", "Read it as soon as possible", None);
     let about = "Make one call of each of its lists, and say what is wrong";
     one(&format!("{path}/test"), "post", "test_source", about, None);
-    let tenants = json!([query("tenant", &text(), "those of a tenant; all, if none is named")]);
+    let tenants = json!([
+        query("tenant", &text(), "those of a tenant; all, if none is named"),
+        query("from", &text(), "what is missing from this moment on"),
+        query("to", &text(), "and before this one; now, if none is said"),
+    ]);
     let about = "From when on, and up to when, the events of sources are complete";
     let covered = json_answer("Coverage");
     add("/api/v1/coverage", "get", operation("coverage", about, &tenants, None, &covered));
@@ -116,7 +132,12 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
     let mut shown = required.clone();
     let known = json!({ "anyOf": [reference("SourceState"), { "type": "null" }] });
     shown.push(("state", known));
-    let source = object(&shown, &[settings(), vec![("paused", pause)]].concat());
+    let stretch = object(
+        &[("from", moment()), ("to", moment()), ("at", moment()), ("by", text())],
+        &[("reason", text())],
+    );
+    let decided = [("paused", pause), ("backfills", list(&stretch)), ("declared", list(&stretch))];
+    let source = object(&shown, &[settings(), decided.to_vec()].concat());
     let gap = object(&[("from", moment()), ("to", moment()), ("reason", text())], &[]);
     let covered = object(
         &[
@@ -130,15 +151,28 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
         ],
         &[],
     );
+    let kinds = json!({ "type": "string", "enum": ["before", "gap", "uncollected"] });
+    let missing = object(
+        &[
+            ("source", text()),
+            ("tenant", text()),
+            ("kind", kinds),
+            ("from", nullable("string")),
+            ("to", moment()),
+            ("reason", nullable("string")),
+        ],
+        &[],
+    );
     vec![
         ("NewSource", new),
         ("SourceChange", change),
         ("SourcePause", object(&[], &[("reason", text())])),
+        ("SourceStretch", object(&[("from", moment()), ("to", moment())], &[("reason", text())])),
         ("Source", source),
         ("SourceState", state),
         ("SourceCounts", counts),
         ("Sources", object(&[("sources", list(&reference("Source")))], &[])),
         ("Tested", object(&[("ok", flag())], &[])),
-        ("Coverage", object(&[("sources", list(&covered))], &[])),
+        ("Coverage", object(&[("sources", list(&covered)), ("missing", list(&missing))], &[])),
     ]
 }

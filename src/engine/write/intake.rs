@@ -427,10 +427,11 @@ impl Owner {
         if !self.log.has_failed() {
             return Ok(());
         }
+        // A cursor that is not durable may cover events that are lost.
+        self.cursors = self.durable_cursors.get();
         let durable = self.log.mend(self.checkpoint())?.durable_seq;
         self.unsealed.forget_after(durable);
         self.requests.forget_after(durable);
-        self.cursors = self.durable_cursors.get();
         let lost = self.held.partition_point(|held| held.last_seq <= durable);
         self.held
             .drain(lost..)

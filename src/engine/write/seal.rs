@@ -1,6 +1,7 @@
 //! Sealing: the buffer becomes segments of the table, off the request path; then the log is
 //! trimmed. One thread seals.
 
+use crate::decode;
 use crate::engine::Writer;
 use crate::engine::failpoint::Failpoint;
 use crate::engine::write::seal_trigger::Wake;
@@ -91,8 +92,9 @@ impl Writer {
     fn write_segments(&self, events: Vec<Arc<Event>>, last_seq: u64) -> Result<()> {
         let now = self.shared.clock.now();
         let mut number = 0;
+        let has_placed = events.iter().any(|event| event.placed.is_some());
         let form = SegmentOptions {
-            decoders: crate::decode::VERSION,
+            decoders: if has_placed { decode::PLACED_VERSION } else { decode::VERSION },
             summary: self.shared.settings.summary,
         };
         let store = self.shared.data.store();

@@ -78,16 +78,19 @@ const FROM_RECORD: &[Field] = &[
 /// those that filled the columns; a segment written by other decoders answers from its columns, so
 /// that what is shown is what was filtered.
 pub(in crate::query) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Event>> {
-    if segment.manifest().decoders != decode::VERSION {
+    let has_placed = segment.manifest().decoders == decode::PLACED_VERSION;
+    if !has_placed && segment.manifest().decoders != decode::VERSION {
         return events_from_columns(segment, rows);
     }
-    if let Some(events) = events_from_index(segment, rows, &mut 0)? {
+    if !has_placed && let Some(events) = events_from_index(segment, rows, &mut 0)? {
         return Ok(events);
     }
     let mut events = Vec::with_capacity(rows.len());
-    for columns in segment.read(rows, FROM_RECORD, &mut 0)? {
+    // The record does not say which ids stand beside it.
+    let more = if has_placed { &[Field::RelatedIds][..] } else { &[] };
+    for columns in segment.read(rows, &[FROM_RECORD, more].concat(), &mut 0)? {
         for row in 0..columns.rows() {
-            let stored = columns.event(row);
+            let mut stored = columns.event(row);
             let format = stored.text(Field::Format).and_then(decode::Format::from_name);
             let mut event = decode_again(&stored.original, format, &stored.tenant)?;
             event.tenant = stored.tenant;
@@ -95,6 +98,9 @@ pub(in crate::query) fn events(segment: &Segment, rows: &[u32]) -> Result<Vec<Ev
             event.time = stored.time;
             event.ingest_time = stored.ingest_time;
             event.time_suspect = stored.time_suspect;
+            if has_placed {
+                event.related_ids = std::mem::take(&mut stored.related_ids);
+            }
             events.push(event);
         }
     }

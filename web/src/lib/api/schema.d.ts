@@ -662,6 +662,40 @@ export interface paths {
         patch: operations["change_source"];
         trace?: never;
     };
+    "/api/v1/sources/{name}/backfill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read a stretch of time again, and so fill a gap */
+        post: operations["backfill_source"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{name}/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that a gap stays, and why */
+        post: operations["declare_gap"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sources/{name}/pause": {
         parameters: {
             query?: never;
@@ -1111,6 +1145,16 @@ export interface components {
             }[];
         };
         Coverage: {
+            missing: {
+                from: string | null;
+                /** @enum {string} */
+                kind: "before" | "gap" | "uncollected";
+                reason: string | null;
+                source: string;
+                tenant: string;
+                /** Format: date-time */
+                to: string;
+            }[];
             sources: {
                 error: string | null;
                 /** Format: date-time */
@@ -1634,10 +1678,12 @@ export interface components {
             endpoint: string;
             every?: string;
             /** @enum {string} */
-            kind: "cts";
+            kind: "cts" | "partner";
+            lists?: string[];
             name: string;
             overlap?: string;
             projects?: string[];
+            resellers?: string[];
             secret_key?: string;
             settle?: string;
             since: string;
@@ -2012,11 +2058,32 @@ export interface components {
         };
         Source: {
             access_key?: string;
+            backfills?: {
+                /** Format: date-time */
+                at: string;
+                by: string;
+                /** Format: date-time */
+                from: string;
+                reason?: string;
+                /** Format: date-time */
+                to: string;
+            }[];
             calls_per_second?: number;
+            declared?: {
+                /** Format: date-time */
+                at: string;
+                by: string;
+                /** Format: date-time */
+                from: string;
+                reason?: string;
+                /** Format: date-time */
+                to: string;
+            }[];
             endpoint: string;
             every?: string;
             /** @enum {string} */
-            kind: "cts";
+            kind: "cts" | "partner";
+            lists?: string[];
             name: string;
             overlap?: string;
             paused?: {
@@ -2026,6 +2093,7 @@ export interface components {
                 reason: string;
             };
             projects?: string[];
+            resellers?: string[];
             settle?: string;
             since: string;
             state: components["schemas"]["SourceState"] | null;
@@ -2038,9 +2106,11 @@ export interface components {
             endpoint?: string;
             every?: string;
             /** @enum {string} */
-            kind?: "cts";
+            kind?: "cts" | "partner";
+            lists?: string[];
             overlap?: string;
             projects?: string[];
+            resellers?: string[];
             secret_key?: string;
             settle?: string;
             since?: string;
@@ -2065,6 +2135,13 @@ export interface components {
             done: string | null;
             error: string | null;
             running: boolean;
+        };
+        SourceStretch: {
+            /** Format: date-time */
+            from: string;
+            reason?: string;
+            /** Format: date-time */
+            to: string;
         };
         Sources: {
             sources: components["schemas"]["Source"][];
@@ -3078,6 +3155,10 @@ export interface operations {
             query?: {
                 /** @description those of a tenant; all, if none is named */
                 tenant?: string;
+                /** @description what is missing from this moment on */
+                from?: string;
+                /** @description and before this one; now, if none is said */
+                to?: string;
             };
             header?: never;
             path?: never;
@@ -9194,6 +9275,240 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SourceChange"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Source"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a credential is missing, or is none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the caller may not do or see this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is no such source */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it has changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the address is too long: ask by POST */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the head of the request is too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    backfill_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the source */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SourceStretch"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Source"];
+                };
+            };
+            /** @description a parameter is wrong, and named */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description a credential is missing, or is none */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the caller may not do or see this */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is no such source */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it has changed meanwhile */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the address is too long: ask by POST */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the head of the request is too large */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description try again later */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description it took longer than it may: ask for less */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    declare_gap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the source */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SourceStretch"];
             };
         };
         responses: {
