@@ -62,7 +62,9 @@ pub(super) fn covered(
     let mut tenants: BTreeMap<&str, Together> = BTreeMap::new();
     let resellers = resellers_read(engine, source, &plan);
     let lists = source.lists_of_resellers(resellers.iter())?;
-    for list in plan.lists.iter().chain(&lists) {
+    // States say nothing of what has happened.
+    let of_events = plan.lists.iter().chain(&lists).filter(|list| !list.list.is_state());
+    for list in of_events {
         let fronts = fronts_of(engine, &source.name, list, &plan)?;
         let together = tenants.entry(&list.tenant).or_insert_with(|| Together {
             since: fronts.since,

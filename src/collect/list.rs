@@ -52,6 +52,14 @@ impl SourceList {
         }
     }
 
+    /// Returns whether it has states as they are now, and not what has happened.
+    pub(super) fn is_state(&self) -> bool {
+        match self {
+            Self::Traces(_) => false,
+            Self::Records(list) => list.is_state(),
+        }
+    }
+
     /// Returns the ids that stand beside its records, which do not say whose they are.
     pub(super) fn beside(&self) -> Option<String> {
         match self {

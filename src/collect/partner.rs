@@ -48,6 +48,8 @@ enum TimeBounds {
     Seconds(&'static str, &'static str),
     /// In days of UTC+8, both inclusive.
     Days(&'static str, &'static str),
+    /// Not at all: it has states as they are now.
+    State,
 }
 
 const OPERATION_TIME: TimeBounds =
@@ -81,6 +83,12 @@ pub(super) const RECORD_APIS: &[RecordApi] = &[
         of_resellers: true,
     },
     RecordApi {
+        name: "issued_quotas",
+        path: "/v2/partners/issued-coupon-quotas",
+        bounds: TimeBounds::State,
+        of_resellers: false,
+    },
+    RecordApi {
         name: "customer_coupon_changes",
         path: "/v2/promotions/benefits/account-change-records",
         bounds: TRADE_DAY,
@@ -105,13 +113,18 @@ pub(super) struct RecordList {
 
 #[derive(Deserialize)]
 struct ListedRecords<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "quotas")]
     records: Vec<&'a RawValue>,
     #[serde(default)]
     total_count: u64,
 }
 
 impl RecordList {
+    /// Returns whether it has states as they are now, and not what has happened.
+    pub(super) fn is_state(&self) -> bool {
+        self.api.bounds == TimeBounds::State
+    }
+
     /// Returns the ids that stand beside its records.
     pub(super) fn beside(&self) -> Option<String> {
         self.reseller.as_ref().map(|reseller| format!("reseller:{reseller}"))
@@ -153,7 +166,7 @@ impl RecordList {
         let pages = WindowPages { list: self, client, window };
         let most = match self.api.bounds {
             TimeBounds::Seconds(..) => STRETCH_RECORDS_MAX,
-            TimeBounds::Days(..) => DAY_RECORDS_MAX,
+            TimeBounds::Days(..) | TimeBounds::State => DAY_RECORDS_MAX,
         };
         let Some(mut listed) = read_at_rest(&pages, most).await? else {
             return Err(ReadFailure::TooMany);
@@ -257,6 +270,7 @@ impl TimeBounds {
                 let date = |millis: i64| day(millis).chars().take(10).collect();
                 ((begin, end), date(from), date(to - 1))
             }
+            Self::State => return BTreeMap::new(),
         };
         BTreeMap::from([(*names.0, written(&first)), (*names.1, written(&last))])
     }

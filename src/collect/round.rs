@@ -4,6 +4,7 @@ use super::client::{CloudClient, ReadFailure};
 use super::fronts::Fronts;
 use super::list::ListPlan;
 use super::source::SourcePlan;
+use super::window::Window;
 use crate::access::Caller;
 use crate::engine::{Engine, Outcome};
 use crate::error::{Error, Result};
@@ -20,6 +21,8 @@ const FEW: u64 = 2_000;
 const MANY: u64 = 20_000;
 /// The shortest and the longest window, in milliseconds.
 const SHORTEST_MS: i64 = 60_000;
+/// How often states are read, in milliseconds.
+const STATES_EVERY_MS: i64 = 600_000;
 /// A list that has too many records even for a window of this length cannot be read.
 const LEAST_MS: i64 = 1_000;
 const LONGEST_MS: i64 = 86_400_000;
@@ -77,6 +80,9 @@ impl ListReader<'_> {
         &self,
         counts: &mut RoundCounts,
     ) -> std::result::Result<(), ReadFailure> {
+        if self.list.list.is_state() {
+            return self.read_state(counts).await;
+        }
         let mut pace = self.plan.pace;
         let mut fronts = fronts_of(self.engine, self.source, self.list, self.plan)?;
         // What happens meanwhile is for the next round: this one has an end.
@@ -89,28 +95,52 @@ impl ListReader<'_> {
             }
             fronts.take_order(&self.plan.backfills);
             let Some(window) = fronts.next(&pace, begun) else { return Ok(()) };
-            let (sender, receiver) = channel(WAITING);
-            let reading = self.list.list.read(self.client, &window, sender);
-            let (read, stored) = tokio::join!(reading, self.store_all_but_last(receiver));
-            let (last, outcomes) = stored?;
-            match read {
+            let after = fronts.after(&window, &pace, begun);
+            let of_window = match self.read_window(&window, &after).await {
                 Err(ReadFailure::TooMany) if window.length() > LEAST_MS => {
                     pace.longest = window.length() / 2;
                     continue;
                 }
                 read => read?,
-            }
-            let mut of_window = RoundCounts::default();
-            outcomes.iter().for_each(|outcome| of_window.add(outcome));
-            let after = fronts.after(&window, &pace, begun);
-            // The last ones are stored together with the cursor.
-            let batch = self.decoded(last).await?;
-            of_window.add(&self.store(batch, Some(self.cursor(&after)?)).await?);
+            };
             counts.add_all(of_window);
             pace.longest = longest_after(pace.longest, of_window.records());
             fronts = after;
         }
         Ok(())
+    }
+
+    /// Reads states as they are now, unless that was a short time ago. One that has not changed is
+    /// known by its text.
+    async fn read_state(&self, counts: &mut RoundCounts) -> std::result::Result<(), ReadFailure> {
+        let fronts = fronts_of(self.engine, self.source, self.list, self.plan)?;
+        let now = self.engine.clock().now().millis();
+        let was_read = fronts.read != fronts.since;
+        if was_read && (fronts.read..fronts.read + STATES_EVERY_MS).contains(&now) {
+            return Ok(());
+        }
+        let mut after = fronts;
+        (after.read, after.settled) = (now, now);
+        counts.add_all(self.read_window(&Window::of(now - 1, now), &after).await?);
+        Ok(())
+    }
+
+    /// Reads a window, and stores what it has; the last of it together with the fronts after it.
+    async fn read_window(
+        &self,
+        window: &Window,
+        after: &Fronts,
+    ) -> std::result::Result<RoundCounts, ReadFailure> {
+        let (sender, receiver) = channel(WAITING);
+        let reading = self.list.list.read(self.client, window, sender);
+        let (read, stored) = tokio::join!(reading, self.store_all_but_last(receiver));
+        let (last, outcomes) = stored?;
+        read?;
+        let mut counts = RoundCounts::default();
+        outcomes.iter().for_each(|outcome| counts.add(outcome));
+        let batch = self.decoded(last).await?;
+        counts.add(&self.store(batch, Some(self.cursor(after)?)).await?);
+        Ok(counts)
     }
 
     /// Stores records as they come, but for the last of them, which are returned.

@@ -427,7 +427,8 @@ mod tests {
             .expect("a source");
             Ok(source.plan()?.lists.into_iter().map(|list| list.name).collect())
         };
-        let usual = ["quota_records", "coupon_records", "adjustments", "account_changes"];
+        let usual =
+            ["quota_records", "coupon_records", "adjustments", "account_changes", "issued_quotas"];
         assert_eq!(source(json!([]), json!(["*"])).expect("lists"), usual);
         let named = source(json!(["quota_records", "adjustments"]), json!(["ir1", "ir2"]));
         let expected = ["adjustments", "quota_records", "adjustments@ir1", "adjustments@ir2"];

@@ -236,6 +236,27 @@ fn read_log(store: &Store, access: AccessMode, sealed: u64) -> Result<(Logged, O
     Ok((logged, Some(folder)))
 }
 
+/// Returns the frames of a log that is rewritten, and the number of its first event: those with
+/// events, between the answers to requests and the cursors.
+fn rewritten(
+    recovered: Vec<Frame>,
+    last_seq: u64,
+    (requests, cursors): (&Requests, &Cursors),
+) -> (u64, Vec<Frame>) {
+    let mut frames: Vec<Frame> = recovered.into_iter().filter(|frame| frame.events > 0).collect();
+    let first_seq = frames.first().map_or(last_seq + 1, |frame| frame.first_seq);
+    let (answers, moved) = (requests.all(), cursors.all());
+    let mark = |first_seq, requests, cursors| {
+        let at = crate::event::Timestamp::default();
+        let head = LoggedBatch { at, requests, cursors, beside: None };
+        Frame { first_seq, events: 0, batch: 0, payload: head.encode::<Event>(&[]) }
+    };
+    frames.insert(0, mark(first_seq, &answers, &[]));
+    // The frames have the cursors as they were: where they are now comes after them.
+    frames.push(mark(last_seq + 1, &[], &moved));
+    (first_seq, frames)
+}
+
 /// What a writer is built from.
 struct Start<'a> {
     shared: &'a Arc<Shared>,
@@ -285,18 +306,7 @@ impl Start<'_> {
         let (hasher, last_seq) = (unsealed.hasher(), recovered.last_seq);
 
         // Rewrite what was recovered before anything else is logged: see the log's page.
-        let now = crate::event::Timestamp::default();
-        let mut frames: Vec<Frame> =
-            recovered.frames.into_iter().filter(|frame| frame.events > 0).collect();
-        let first_seq = frames.first().map_or(last_seq + 1, |frame| frame.first_seq);
-        let (answers, moved) = (requests.all(), cursors.all());
-        let mark = |first_seq, requests, cursors| {
-            let head = LoggedBatch { at: now, requests, cursors, beside: None };
-            Frame { first_seq, events: 0, batch: 0, payload: head.encode::<Event>(&[]) }
-        };
-        frames.insert(0, mark(first_seq, &answers, &[]));
-        // The frames have the cursors as they were: where they are now comes after them.
-        frames.push(mark(last_seq + 1, &[], &moved));
+        let (first_seq, frames) = rewritten(recovered.frames, last_seq, (&requests, &cursors));
         let failed = |cause: std::io::Error| Error::io(store.path(paths::LOG).display(), cause);
         let mut writer = LogWriter::new(folder, recovered.last_epoch);
         writer.rotate(first_seq, &frames).map_err(failed)?;

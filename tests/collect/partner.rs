@@ -113,6 +113,23 @@ fn a_late_record_comes_with_the_overlap_and_what_stands_beside_records_outlives_
 }
 
 #[test]
+fn states_of_quotas_are_events_when_they_change() {
+    let Some(cloud) = Cloud::start(8) else { return };
+    let store = Sealed::new();
+    cloud.order(&json!({ "quotas": (0..150).collect::<Vec<u32>>() }));
+    let more = ["--kind", "partner", "--tenant", TENANT, "--list", "issued_quotas"];
+    store.add_source("bss", &cloud.endpoint, &moment(now() - HOUR), &more);
+    store.collect().ok();
+    assert_eq!(store.events(TENANT).len(), 150);
+    let changed: Vec<u32> = (0..150).map(|number| number.max(10)).collect();
+    cloud.order(&json!({ "quotas": changed }));
+    store.collect().ok();
+    assert_eq!(store.events(TENANT).len(), 150, "not again so soon");
+    // A state says nothing of what has happened, so nothing is said to be complete.
+    assert_eq!(coverage(&store), Vec::<Json>::new());
+}
+
+#[test]
 fn a_gap_that_somebody_declares_is_told_with_the_reason() {
     let Some(cloud) = Cloud::start(7) else { return };
     let store = Sealed::new();

@@ -5,13 +5,15 @@ Orders:
   {"partner": {"resellers": [ID], "records": COUNT, "from", "to"}}    that many records of each list, and of each reseller
   {"late": {"api", "reseller", "time", "after"}}                      one record, shown that many seconds from now
   {"arriving": PART}                                                  how often a record appears between two pages
+  {"quotas": [BALANCE]}                                               the issued quotas, as they stand
   {"partner_ids": true}                                               the trace ids that all records make
 """
 import datetime
 import json
 import random
 
-from huaweicloudsdkbss.v2 import AccountChangeRecord, AdjustRecordV3, CouponRecordV2, IndirectPartnerInfo, QuotaRecord
+from huaweicloudsdkbss.v2 import (
+    AccountChangeRecord, AdjustRecordV3, CouponRecordV2, IndirectPartnerInfo, IssuedCouponQuota, QuotaRecord)
 
 PATHS = {
     "/v2/partners/coupon-quotas/records": "quota_records",
@@ -41,6 +43,7 @@ class PartnerCentre:
         self.resellers = []
         self.arriving = 0.0
         self.next = 0
+        self.quotas = []
 
     def make(self, api, reseller, millis):
         """A record, and the id that it is known by."""
@@ -87,6 +90,12 @@ class PartnerCentre:
         if "late" in order:
             late = order["late"]
             self.add(late["api"], late.get("reseller"), late["time"], now + late.get("after", 0.0))
+        if "quotas" in order:
+            self.quotas = [
+                IssuedCouponQuota(
+                    quota_id=f"q{number}", quota_type=0, create_time="2026-06-01T00:00:00Z", quota_value=100.0, quota_status=0,
+                    balance=balance, measure_id=1, currency="CNY", indirect_partner_id=f"ir{number}")
+                for number, balance in enumerate(order["quotas"])]
         self.arriving = order.get("arriving", self.arriving)
         if order.get("partner_ids"):
             answer["ids"] = [{"id": one[1], "reseller": whose} for (_, whose), of in self.lists.items() for one in of]
@@ -99,6 +108,10 @@ class PartnerCentre:
             some = self.resellers[offset:offset + limit]
             models = [IndirectPartnerInfo(indirect_partner_id=one, name=one, account_name=one, mobile_phone="123", email="e@x") for one in some]
             return 200, {"count": len(self.resellers), "indirect_partners": [plain(one) for one in models]}
+        if path == "/v2/partners/issued-coupon-quotas":
+            offset, limit = int(query.get("offset", 0)), int(query.get("limit", 10))
+            page = [json.dumps(plain(one)) for one in self.quotas[offset:offset + limit]]
+            return 200, '{"total_count":%d,"quotas":[%s]}' % (len(self.quotas), ",".join(page))
         api = PATHS.get(path)
         if api is None:
             return None
