@@ -62,6 +62,8 @@ pub(super) fn routes() -> Router<App> {
     routes
 }
 
+/// The most stretches that the header tells: servers in between take a few KiB.
+const TOLD_MAX: usize = 16;
 /// Says what sources have not brought of the period.
 const MISSING: &str = "x-annals-missing";
 
@@ -124,13 +126,20 @@ async fn respond(
 /// `gap;source="cloud";tenant="acme";from="…";to="…", uncollected;…`.
 fn missing_of(app: &App, export: &Export) -> Option<HeaderValue> {
     let (scope, period) = export.asked();
-    let missing = app.collector.missing(|tenant| scope.covers(tenant), period).ok()?;
-    let told = missing.iter().map(|one| {
+    let Ok(missing) = app.collector.missing(|tenant| scope.covers(tenant), period) else {
+        return Some(HeaderValue::from_static("unknown"));
+    };
+    let more = missing.len().saturating_sub(TOLD_MAX);
+    let told = missing.iter().take(TOLD_MAX).map(|one| {
         let from = one.from.iter().map(|from| format!(";from=\"{from}\"")).collect::<String>();
         let MissingStretch { source, tenant, to, .. } = one;
         format!("{};source=\"{source}\";tenant=\"{tenant}\"{from};to=\"{to}\"", one.kind.name())
     });
-    let told = told.collect::<Vec<_>>().join(", ");
+    let mut told = told.collect::<Vec<_>>();
+    if more > 0 {
+        told.push(format!("more;count={more}"));
+    }
+    let told = told.join(", ");
     // Names of sources and tenants are letters, digits and a few signs.
     HeaderValue::try_from(told).ok().filter(|told| !told.is_empty())
 }

@@ -8,7 +8,7 @@ use super::error::ApiError;
 use crate::access::{Caller, Permission};
 use crate::calls::{Pairs, SourceCall, check_sources};
 use crate::collect::{SourceCoverage, missing};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Timestamp;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
@@ -19,7 +19,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 
+/// How long a source may take to be tried.
+const TEST_MAX: Duration = Duration::from_secs(60);
 /// The largest body of a source.
 const BODY_BYTES_MAX: usize = 64 << 10;
 
@@ -170,7 +173,14 @@ async fn test(
 ) -> Result<Json<Value>, ApiError> {
     pairs.only(&[])?;
     check_sources(&caller)?;
-    app.collector.test(&name_of(path)?).await?;
+    let place = app.limits.place(&caller, &[]).await?;
+    let name = name_of(path)?;
+    let tested = tokio::time::timeout(TEST_MAX, app.collector.test(&name)).await;
+    drop(place);
+    tested.map_err(|_| {
+        let seconds = TEST_MAX.as_secs();
+        Error::new(ErrorKind::Unavailable, format!("no answer of all lists within {seconds} s"))
+    })??;
     Ok(Json(json!({ "ok": true })))
 }
 

@@ -59,7 +59,10 @@ pub(super) fn with_backfill(
         return Err(Error::parameter("from", what));
     }
     let mut after = source.clone();
-    after.backfills.push(stretch);
+    // Orders are told apart by when they were given.
+    let last = after.backfills.iter().filter_map(|last| Timestamp::parse(&last.at).ok()).max();
+    let next = last.map_or(now, |last| now.max(Timestamp::from_millis(last.millis() + 1)));
+    after.backfills.push(Stretch { at: next.to_string(), ..stretch });
     // Those before it are carried out, or were given up by whoever gives so many.
     let more = after.backfills.len().saturating_sub(STRETCHES_MAX);
     after.backfills.drain(..more);

@@ -81,8 +81,8 @@ impl SourceCall {
             }
             Self::Show(name) => Ok(shown(collector, &stored_source(engine, name)?)),
             Self::Add => {
-                let (source, credential) = parse(body)?;
-                check_source(engine, caller, &source)?;
+                let (mut source, credential) = parse(body)?;
+                source.moves_relationships = check_source(engine, caller, &source)?;
                 let body = stored(&source)?;
                 engine.add_source(caller, &source.name, &body, credential)?;
                 hurry(collector, &source.name);
@@ -90,18 +90,13 @@ impl SourceCall {
             }
             Self::Change(name) => {
                 let Json::Object(mut changes) = body else { return Err(no_object()) };
+                refuse_decided(&changes)?;
                 let credential = credential_of(&mut changes)?;
                 let named = ("changeSource", name.as_str());
-                let before = stored_source(engine, name)?;
-                check_source(engine, caller, &before)?;
-                let after = engine.change_source(caller, named, credential, |_| {
-                    let after: Source = with_settings(&before, changes)?;
-                    check_source(engine, caller, &after)?;
-                    stored(&after)
-                })?;
+                let change = |before: &Source| with_settings(before, changes);
+                let changed = decide((engine, collector), caller, named, (credential, change));
                 hurry(collector, name);
-                let after = read_settings(after)?;
-                Ok(shown(collector, &Source { name: name.clone(), ..after }))
+                changed
             }
             Self::Remove(name) => {
                 check_source(engine, caller, &stored_source(engine, name)?)?;
@@ -129,6 +124,7 @@ impl SourceCall {
                 let (wanted, now): (WantedStretch, _) =
                     (read_settings(body)?, engine.clock().now());
                 let change = |source: &Source| with_backfill(source, wanted, (caller, now));
+                let change = (CredentialChange::Keep, change);
                 let changed = decide((engine, collector), caller, ("backfillSource", name), change);
                 hurry(collector, name);
                 changed
@@ -137,6 +133,7 @@ impl SourceCall {
                 let (wanted, now): (WantedStretch, _) =
                     (read_settings(body)?, engine.clock().now());
                 let change = |source: &Source| with_declared(source, wanted, (caller, now));
+                let change = (CredentialChange::Keep, change);
                 decide((engine, collector), caller, ("declareGap", name), change)
             }
         }
@@ -154,23 +151,38 @@ fn set_pause(
     named: (&str, &str),
     pause: Option<Pause>,
 ) -> Result<Json> {
-    decide((engine, collector), caller, named, |source| {
-        Ok(Source { paused: pause, ..source.clone() })
-    })
+    let change = |source: &Source| Ok(Source { paused: pause, ..source.clone() });
+    decide((engine, collector), caller, named, (CredentialChange::Keep, change))
 }
 
-/// Changes a source, whatever its credential is.
+/// Changes a source as it is when it is changed.
 fn decide(
     (engine, collector): (&Engine, Option<&Collector>),
     caller: &Caller,
     named: (&str, &str),
-    change: impl FnOnce(&Source) -> Result<Source>,
+    (credential, change): (CredentialChange, impl FnOnce(&Source) -> Result<Source>),
 ) -> Result<Json> {
-    let source = stored_source(engine, named.1)?;
-    check_source(engine, caller, &source)?;
-    let after = change(&source)?;
-    engine.change_source(caller, named, CredentialChange::Keep, |_| stored(&after))?;
-    Ok(shown(collector, &after))
+    let after = engine.change_source(caller, named, credential, |body| {
+        let before: Source = read_settings(body.clone())?;
+        let before = Source { name: named.1.to_owned(), ..before };
+        check_source(engine, caller, &before)?;
+        let mut after = change(&before)?;
+        after.moves_relationships = check_source(engine, caller, &after)?;
+        stored(&after)
+    })?;
+    let after: Source = read_settings(after)?;
+    Ok(shown(collector, &Source { name: named.1.to_owned(), ..after }))
+}
+
+/// Fails for what is decided by calls of its own.
+fn refuse_decided(body: &Map<String, Json>) -> Result<()> {
+    for name in ["paused", "backfills", "declared", "moves_relationships"] {
+        if body.contains_key(name) {
+            let what = "is no setting: pause, resume, backfill and declare a source instead";
+            return Err(Error::parameter(name, what));
+        }
+    }
+    Ok(())
 }
 
 /// Fails unless a caller may see and change sources.
@@ -186,7 +198,9 @@ pub fn check_sources(caller: &Caller) -> Result<()> {
 
 /// Fails if a source is wrong, or is one that others decide about: what comes for an authoritative
 /// tenant moves relationships, so only whoever grants access says where it comes from.
-fn check_source(engine: &Engine, caller: &Caller, source: &Source) -> Result<()> {
+///
+/// Returns whether it is for such a tenant.
+fn check_source(engine: &Engine, caller: &Caller, source: &Source) -> Result<bool> {
     source.check()?;
     let known = engine.relationships();
     let authoritative = known.authoritative().find(|tenant| source.is_for(tenant));
@@ -198,8 +212,8 @@ fn check_source(engine: &Engine, caller: &Caller, source: &Source) -> Result<()>
             );
             Err(Error::new(ErrorKind::Forbidden, what).with_parameter("tenant"))
         }
-        Some(_) => Ok(()),
-        None => caller.check_store(Permission::ManageStore),
+        Some(_) => Ok(true),
+        None => caller.check_store(Permission::ManageStore).map(|()| false),
     }
 }
 
@@ -210,6 +224,7 @@ fn no_object() -> Error {
 /// Reads the settings of a new source and its credential.
 fn parse(body: Json) -> Result<(Source, CredentialChange)> {
     let Json::Object(mut body) = body else { return Err(no_object()) };
+    refuse_decided(&body)?;
     let credential = match credential_of(&mut body)? {
         CredentialChange::Keep => CredentialChange::Remove,
         credential => credential,

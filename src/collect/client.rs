@@ -131,6 +131,13 @@ struct CloudError {
     error_msg: Option<String>,
 }
 
+/// What an answer that succeeded must not have.
+#[derive(Deserialize)]
+struct Succeeded {
+    #[serde(default)]
+    error_code: Option<IgnoredAny>,
+}
+
 /// What became of one try.
 enum Tried {
     Answered(Vec<u8>),
@@ -287,14 +294,16 @@ impl CloudClient {
         }
         let asked = waiting_time(&headers);
         if status.is_success() {
-            return match serde_json::from_slice::<IgnoredAny>(&body) {
-                Ok(_) => Tried::Answered(body),
+            return match serde_json::from_slice::<Succeeded>(&body) {
+                Ok(Succeeded { error_code: None }) => Tried::Answered(body),
+                // It says that it has failed, whatever the status.
+                Ok(_) => Tried::Failed(self.told(words(status, &error_of(&body))), asked),
                 Err(_) => Tried::Failed("the answer is no whole JSON".to_owned(), asked),
             };
         }
         let error = error_of(&body);
         let code = error.error_code.as_deref().unwrap_or_default();
-        let words = words(status, &error);
+        let words = self.told(words(status, &error));
         if status == StatusCode::TOO_MANY_REQUESTS || code == FLOW_CONTROL {
             return Tried::Failed(format!("flow control: {words}"), asked);
         }
@@ -309,6 +318,15 @@ impl CloudClient {
             404 => format!("there is nothing at this endpoint: {words}"),
             _ => format!("the parameters are not accepted: {words}"),
         })
+    }
+
+    /// Returns what the cloud says without the credential, which it may repeat.
+    fn told(&self, words: String) -> String {
+        let secret = match &self.credential {
+            Some(CloudCredential::AccessKey(_, secret) | CloudCredential::Token(secret)) => secret,
+            None => return words,
+        };
+        words.replace(secret.reveal(), "…")
     }
 
     /// Says what is wrong with a credential: its time, the key, or what it permits.

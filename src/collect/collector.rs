@@ -7,9 +7,10 @@ use super::missing::{MissingStretch, missing};
 use super::partner;
 use super::round::{ListReader, RoundCounts, blocking, cursor_name};
 use super::source::{Pause, Source, SourcePlan};
+use super::stored::{stored_source, stored_sources};
 use crate::access::Caller;
 use crate::engine::{CredentialChange, Engine};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::ingest::{DecodedBatch, LoggedCursor};
 use serde::Serialize;
@@ -29,6 +30,8 @@ const AT_ONCE: usize = 8;
 const LOOK: Duration = Duration::from_millis(500);
 /// The longest time between two rounds of a source that cannot be read.
 const LATEST_MS: i64 = 300_000;
+/// No source is read less often than this, in milliseconds.
+const LONGEST_PAUSE_MS: i64 = 86_400_000;
 /// How long rounds may go on when the server stops.
 const LAST_CALL: Duration = Duration::from_secs(5);
 
@@ -60,6 +63,20 @@ pub struct Collector {
     states: Mutex<BTreeMap<String, SourceState>>,
     changed: Notify,
     is_over: AtomicBool,
+}
+
+/// A round that is under way, until it ends in whatever way.
+struct RunningRound<'a> {
+    collector: &'a Collector,
+    name: &'a str,
+}
+
+impl Drop for RunningRound<'_> {
+    fn drop(&mut self) {
+        if let Some(state) = self.collector.states().get_mut(self.name) {
+            state.running = false;
+        }
+    }
 }
 
 impl Collector {
@@ -122,7 +139,9 @@ impl Collector {
         let mut due = Vec::new();
         for source in sources.iter().filter(|source| source.paused.is_none()) {
             let state = states.entry(source.name.clone()).or_default();
-            if due.len() < most && !state.running && state.next <= now {
+            // A clock that went back is not waited for.
+            let is_due = state.next <= now || state.next - now > LONGEST_PAUSE_MS;
+            if due.len() < most && !state.running && is_due {
                 state.running = true;
                 due.push(source.name.clone());
             }
@@ -195,6 +214,8 @@ impl Collector {
             let state = states.entry(name.to_owned()).or_default();
             (state.running, state.begun) = (true, Some(begun.to_string()));
         }
+        // Whatever becomes of the round, the source is read again.
+        let _running = RunningRound { collector: self, name };
         let mut counts = RoundCounts::default();
         let done = self.read_all(name, &mut counts).await;
         let every = self
@@ -204,7 +225,6 @@ impl Collector {
         let now = self.now();
         let mut states = self.states();
         let state = states.entry(name.to_owned()).or_default();
-        state.running = false;
         state.counts.add_all(counts);
         match &done {
             Ok(()) => {
@@ -231,25 +251,28 @@ impl Collector {
             Ok(lists) => lists,
             Err(ReadFailure::Refused(why)) => {
                 let reason = format!("resellers: {why}");
-                self.pause(name, &reason).await?;
+                self.pause(&source, &reason).await?;
                 return Err(Error::invalid(format!("the source is paused: {reason}")));
             }
             Err(failure) => return Err(failure.of_list("resellers")),
         };
         self.forget_others(name, &lists).await?;
+        let reader = |list| ListReader {
+            engine: &self.engine,
+            client: &client,
+            source: &source,
+            plan: &plan,
+            list,
+            is_over: &self.is_over,
+        };
         for list in &lists {
-            let reader = ListReader {
-                engine: &self.engine,
-                client: &client,
-                source: name,
-                plan: &plan,
-                list,
-                is_over: &self.is_over,
-            };
-            let Err(failure) = reader.read(counts).await else { continue };
+            reader(list).begin().await?;
+        }
+        for list in &lists {
+            let Err(failure) = reader(list).read(counts).await else { continue };
             let reason = format!("{}: {failure}", list.name);
             if matches!(failure, ReadFailure::Refused(_)) {
-                self.pause(name, &reason).await?;
+                self.pause(&source, &reason).await?;
                 return Err(Error::invalid(format!("the source is paused: {reason}")));
             }
             if first.is_ok() {
@@ -276,7 +299,12 @@ impl Collector {
     }
 
     /// Pauses a source that is refused: asking on would only lock its key.
-    async fn pause(&self, name: &str, reason: &str) -> Result<()> {
+    /// One that was changed meanwhile may have another key.
+    async fn pause(&self, source: &Source, reason: &str) -> Result<()> {
+        let name = source.name.as_str();
+        if self.source(name)? != *source {
+            return Ok(());
+        }
         tracing::error!(source = name, reason, "a source is paused");
         let pause = Pause {
             at: self.now().to_string(),
@@ -365,37 +393,4 @@ async fn lists_of(
         lists.extend(more.into_iter().filter(|list| !plan.lists.contains(list)));
     }
     Ok(lists)
-}
-
-/// Returns the sources of a store, in the order of names. One that this version cannot read is left
-/// out, loudly.
-pub fn stored_sources(engine: &Engine) -> Vec<Source> {
-    let stored = engine.sources().into_iter();
-    let read = |(name, _, body): (String, u64, Json)| match source_of(&name, body) {
-        Ok(source) => Some(source),
-        Err(error) => {
-            tracing::error!(%error, "a source is not read");
-            None
-        }
-    };
-    stored.filter_map(read).collect()
-}
-
-/// Returns a source of a store.
-///
-/// # Errors
-/// No such source; one that this version cannot read.
-pub fn stored_source(engine: &Engine, name: &str) -> Result<Source> {
-    let mut stored = engine.sources().into_iter();
-    let found = stored.find(|(there, ..)| there == name);
-    let (name, _, body) =
-        found.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such source"))?;
-    source_of(&name, body)
-}
-
-fn source_of(name: &str, body: Json) -> Result<Source> {
-    let source: Source = serde_json::from_value(body).map_err(|cause| {
-        Error::corrupt(format!("the source {name} cannot be read")).because(cause)
-    })?;
-    Ok(Source { name: name.to_owned(), ..source })
 }

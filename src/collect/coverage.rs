@@ -65,7 +65,7 @@ pub(super) fn covered(
     // States say nothing of what has happened.
     let of_events = plan.lists.iter().chain(&lists).filter(|list| !list.list.is_state());
     for list in of_events {
-        let fronts = fronts_of(engine, &source.name, list, &plan)?;
+        let fronts = fronts_of(engine, source, list, (&plan, now))?;
         let together = tenants.entry(&list.tenant).or_insert_with(|| Together {
             since: fronts.since,
             read: fronts.read,

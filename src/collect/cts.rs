@@ -23,6 +23,9 @@ const EMPTY_MAX: usize = 3;
 const EMPTY_PAUSE: Duration = Duration::from_millis(300);
 /// How many traces are handed on at a time.
 const HANDED: usize = 4_000;
+const HANDED_BYTES: usize = 8 << 20;
+/// The most traces of a window; one with more is read in shorter ones.
+const WINDOW_TRACES_MAX: usize = 200_000;
 /// How long the list keeps a trace, in milliseconds: seven days. A little less, because time goes
 /// on while it is read.
 pub(super) const KEPT_MS: i64 = 7 * 86_400_000 - 600_000;
@@ -70,6 +73,11 @@ impl PagedTrace {
 }
 
 impl TraceList {
+    /// Returns which traces these are.
+    pub(super) fn what(&self) -> String {
+        format!("{}/{}", self.project, self.tracker.as_deref().unwrap_or_default())
+    }
+
     /// Returns the call for a page.
     fn call(&self, window: (i64, i64), limit: usize, marker: Option<&str>) -> CloudCall<'_> {
         let kind = if self.tracker.is_some() { "data" } else { "system" };
@@ -115,15 +123,20 @@ impl TraceList {
         let mut marker: Option<String> = None;
         let mut seen: HashSet<[u8; 16]> = HashSet::new();
         let mut waiting: Vec<String> = Vec::new();
-        let (mut was_full, mut empty) = (false, 0);
+        let (mut was_full, mut empty, mut bytes) = (false, 0, 0);
         loop {
             let body = client.call(&self.call((from, to), PAGE, marker.as_deref())).await?;
             let page: Page<'_> = serde_json::from_slice(&body).map_err(|_| {
-                ReadFailure::Refused("the answer is no list of traces: is this CTS?".to_owned())
+                let what = "the answer is no list of traces: is this CTS?";
+                ReadFailure::Unavailable(what.to_owned())
             })?;
             if page.traces.is_empty() {
-                if !was_full || empty == EMPTY_MAX {
+                if !was_full {
                     break;
+                }
+                if empty == EMPTY_MAX {
+                    let what = "a page after a full one is empty again and again";
+                    return Err(ReadFailure::Unavailable(what.to_owned()));
                 }
                 empty += 1;
                 tokio::time::sleep(EMPTY_PAUSE).await;
@@ -134,19 +147,30 @@ impl TraceList {
             let before = waiting.len();
             for trace in &page.traces {
                 if seen.insert(key_of(trace.get())) {
+                    bytes += trace.get().len();
                     waiting.push(trace.get().to_owned());
                 }
             }
             let has_new = waiting.len() > before;
-            if waiting.len() >= HANDED {
+            if seen.len() > WINDOW_TRACES_MAX {
+                return Err(ReadFailure::TooMany);
+            }
+            if waiting.len() >= HANDED || bytes >= HANDED_BYTES {
+                bytes = 0;
                 records.send(std::mem::take(&mut waiting)).await.map_err(unwanted)?;
             }
             match (page.meta_data.marker, last.as_ref().and_then(PagedTrace::millis)) {
                 (Some(next), _) if has_new && marker.as_ref() != Some(&next) => marker = Some(next),
-                // The marker leads to what was seen: go on from the time of the last one, which is
-                // among what is asked for then.
-                (Some(_), Some(millis)) if millis + 1 < to && millis >= from => {
+                // The marker leads to what was seen, or a full page has none: go on from the time
+                // of the last one, which is among what is asked for then.
+                (next, Some(millis))
+                    if (next.is_some() || was_full) && (from..to - 1).contains(&millis) =>
+                {
                     (to, marker) = (millis + 1, None);
+                }
+                (Some(_), _) if was_full => {
+                    let what = "a full page leads to itself: too many traces of one moment";
+                    return Err(ReadFailure::Unavailable(what.to_owned()));
                 }
                 _ => break,
             }

@@ -46,11 +46,15 @@ impl Gap {
 }
 
 /// How many gaps a list keeps apart; beyond it, the two that are nearest become one.
-const GAPS_MAX: usize = 16;
+const GAPS_MAX: usize = 12;
 
 /// Up to where a list is read; this is its cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fronts {
+    /// What is read, as [`SourceList`](super::list::SourceList) tells it from others: a cursor is
+    /// of that alone, whatever the source's name.
+    #[serde(default)]
+    pub(super) of: String,
     /// Where it begins, in milliseconds since the epoch.
     pub(super) since: i64,
     /// It is read up to here.
@@ -83,7 +87,27 @@ impl Fronts {
     /// A list that was not read yet and begins here.
     pub(super) fn new(since: Timestamp) -> Self {
         let since = since.millis();
-        Self { since, read: since, settled: since, gaps: Vec::new(), again: None, backfilled: 0 }
+        Self {
+            of: String::new(),
+            since,
+            read: since,
+            settled: since,
+            gaps: Vec::new(),
+            again: None,
+            backfilled: 0,
+        }
+    }
+
+    /// Lets it begin earlier, with what the source has no more in between.
+    pub(super) fn begin_earlier(&mut self, since: Timestamp) {
+        let reason = "before the source was added, and it has no more of it".to_owned();
+        self.add_gap(Gap { from: since.millis(), to: self.since, reason });
+        self.since = since.millis();
+    }
+
+    /// Returns whether the source may have no more of what is to be settled next.
+    pub(super) fn is_behind(&self, pace: &Pace, now: Timestamp) -> bool {
+        pace.kept.is_some_and(|kept| self.settled < now.millis().saturating_sub(kept))
     }
 
     /// Passes over what the source has no more. Returns whether there is such a stretch.
@@ -95,7 +119,7 @@ impl Fronts {
         }
         // What was read once is there, but what appeared late in it is not.
         let reason = if self.read > self.settled { "late records were lost" } else { "lost" };
-        let reason = format!("{reason}: the source keeps {}", words(kept));
+        let reason = format!("{reason}: the source keeps {}", kept_for(pace));
         self.add_gap(Gap { from: self.settled, to: oldest, reason });
         self.settled = oldest;
         self.read = self.read.max(oldest);
@@ -111,10 +135,12 @@ impl Fronts {
     }
 
     /// Notes that a stretch was read again: it is no gap.
-    fn fill(&mut self, window: &Window) {
-        let (from, to) = (window.from.millis(), window.to.millis());
+    fn fill(&mut self, window: &Window, oldest: i64) {
+        let to = window.to.millis();
+        let from = window.from.millis().max(oldest).min(to);
         let gaps = std::mem::take(&mut self.gaps).into_iter();
         self.gaps = gaps.flat_map(|gap| gap.without(from, to)).collect();
+        self.unite_gaps();
         if let Some(again) = &mut self.again {
             again.from = to;
             if again.from >= again.to {
@@ -134,6 +160,11 @@ impl Fronts {
             Some(known) if known.from <= gap.from => known.to = known.to.max(gap.to),
             _ => self.gaps.push(gap),
         }
+        self.unite_gaps();
+    }
+
+    /// Makes one of the two nearest gaps until they are few: a cursor has a bound.
+    fn unite_gaps(&mut self) {
         self.gaps.sort_by_key(|gap| gap.from);
         while self.gaps.len() > GAPS_MAX {
             let nearest = (1..self.gaps.len())
@@ -162,12 +193,24 @@ impl Fronts {
         cut(self.read, shown).or_else(|| cut(self.settled, past.min(self.read))).or_else(again)
     }
 
-    /// Returns the fronts after a window that was read from this moment on.
-    pub(super) fn after(&self, window: &Window, pace: &Pace, begun: Timestamp) -> Self {
+    /// Returns the fronts after a window that was read from the first of these moments to the
+    /// second. What the source had no more when it was read is not there.
+    pub(super) fn after(
+        &self,
+        window: &Window,
+        pace: &Pace,
+        (begun, done): (Timestamp, Timestamp),
+    ) -> Self {
         let mut after = self.clone();
+        let oldest = pace.kept.map_or(i64::MIN, |kept| done.millis().saturating_sub(kept));
         if window.is_again {
-            after.fill(window);
+            after.fill(window, oldest);
             return after;
+        }
+        if window.from.millis() < oldest && window.from.millis() >= after.settled {
+            let to = window.to.millis().min(oldest);
+            let reason = format!("lost while it was read: the source keeps {}", kept_for(pace));
+            after.add_gap(Gap { from: window.from.millis(), to, reason });
         }
         let (from, to) = (window.from.millis(), window.to.millis());
         if from <= after.read {
@@ -181,9 +224,10 @@ impl Fronts {
     }
 }
 
-/// Returns a length of time in words.
-fn words(millis: i64) -> String {
-    match millis / 86_400_000 {
+/// Returns in words how long a source keeps what has happened.
+fn kept_for(pace: &Pace) -> String {
+    let millis = pace.kept.unwrap_or_default();
+    match (millis + 3_600_000) / 86_400_000 {
         0 => format!("{} h", millis / 3_600_000),
         1 => "1 day".to_owned(),
         days => format!("{days} days"),
@@ -220,7 +264,7 @@ mod tests {
                         window.from <= at(*time) && at(*time) < window.to && time + late + settle <= now
                     };
                     seen.extend(records.iter().enumerate().filter(appeared).map(|(index, _)| index));
-                    let after = fronts.after(&window, &pace, at(now));
+                    let after = fronts.after(&window, &pace, (at(now), at(now)));
                     prop_assert!(after != fronts, "it goes on");
                     fronts = after;
                 }
@@ -262,7 +306,7 @@ mod tests {
             fronts.take_order(&orders);
             while let Some(window) = fronts.next(&pace, at(10_000)) {
                 read.push((window.from.millis(), window.to.millis()));
-                fronts = fronts.after(&window, &pace, at(10_000));
+                fronts = fronts.after(&window, &pace, (at(10_000), at(10_000)));
             }
         }
         let whole: Vec<_> = (0..5).map(|at| (1_000 + at * 400, 1_400 + at * 400)).collect();

@@ -3,6 +3,7 @@
 use super::client::{CloudClient, ReadFailure};
 use super::cts::TraceList;
 use super::partner::RecordList;
+use super::passes::key_of;
 use super::window::Window;
 use tokio::sync::mpsc::Sender;
 
@@ -50,6 +51,18 @@ impl SourceList {
             Self::Traces(list) => list.read(client, window, records).await,
             Self::Records(list) => list.read(client, window, records).await,
         }
+    }
+
+    /// Returns what tells it from everything else that is read: where, what, for which tenant and
+    /// with whose key.
+    pub(super) fn identity(&self, tenant: &str, access_key: Option<&str>) -> String {
+        let (endpoint, what) = match self {
+            Self::Traces(list) => (&list.endpoint, list.what()),
+            Self::Records(list) => (&list.endpoint, list.what()),
+        };
+        let key = access_key.unwrap_or_default();
+        let text = format!("{endpoint}\n{what}\n{tenant}\n{key}");
+        key_of(&text)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Returns whether it has states as they are now, and not what has happened.

@@ -5,9 +5,6 @@ use super::coverage::SourceCoverage;
 use crate::event::Timestamp;
 use serde::Serialize;
 
-/// The most stretches that are told at once.
-const TOLD_MAX: usize = 32;
-
 /// Why a stretch is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -94,7 +91,12 @@ pub fn missing(
         let complete = own.to.as_deref().and_then(moment).unwrap_or(begin);
         tell(MissingKind::Uncollected, Some(complete), end, own.error.as_ref());
     }
-    all.truncate(TOLD_MAX);
+    // Gaps come first: where not all is told, what is told least is what is not collected yet.
+    all.sort_by_key(|one| match one.kind {
+        MissingKind::Gap => 0,
+        MissingKind::Before => 1,
+        MissingKind::Uncollected => 2,
+    });
     all
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A [`Source`] is a record of the administrative state, with its credential sealed. The
 //! [`Collector`] reads each when its time comes. A source has lists (of traces, of records), each
-//! with a cursor of its own ([`Fronts`](fronts::Fronts)): up to where it is read, and up to where
+//! with a cursor of its own (`fronts`): up to where it is read, and up to where
 //! it is settled, because records may appear late. A list is read in windows: what a window
 //! has is stored in the same append to the log as the cursor after it, so a process that is killed
 //! loses nothing and doubles nothing: what is read again is known by its ids.
@@ -24,10 +24,12 @@ mod passes;
 mod retry;
 mod round;
 mod source;
+mod stored;
 mod window;
 
-pub use collector::{Collector, SourceState, missing_in, stored_source, stored_sources};
+pub use collector::{Collector, SourceState, missing_in};
 pub use coverage::{ShownGap, SourceCoverage};
 pub use missing::{MissingKind, MissingStretch, missing};
 pub use round::RoundCounts;
 pub use source::{Pause, STRETCHES_MAX, Source, SourceKind, Stretch};
+pub use stored::{stored_source, stored_sources};

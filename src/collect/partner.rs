@@ -113,13 +113,17 @@ pub(super) struct RecordList {
 
 #[derive(Deserialize)]
 struct ListedRecords<'a> {
-    #[serde(borrow, default, alias = "quotas")]
+    #[serde(borrow, alias = "quotas")]
     records: Vec<&'a RawValue>,
-    #[serde(default)]
     total_count: u64,
 }
 
 impl RecordList {
+    /// Returns which records these are.
+    pub(super) fn what(&self) -> String {
+        format!("{}@{}", self.api.name, self.reseller.as_deref().unwrap_or_default())
+    }
+
     /// Returns whether it has states as they are now, and not what has happened.
     pub(super) fn is_state(&self) -> bool {
         self.api.bounds == TimeBounds::State
@@ -206,9 +210,8 @@ struct ResellerPages<'a> {
 
 #[derive(Deserialize)]
 struct ResellerPage<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     indirect_partners: Vec<&'a RawValue>,
-    #[serde(default)]
     count: u64,
 }
 

@@ -11,6 +11,8 @@ use std::future::Future;
 
 /// How often a stretch is read before it is given up for now.
 const PASSES_MAX: usize = 8;
+/// The most bytes of records that one pass holds.
+const PASS_BYTES_MAX: usize = 128 << 20;
 /// How often a page that must not be empty is asked for again.
 const EMPTY_MAX: usize = 3;
 
@@ -66,10 +68,11 @@ pub(super) async fn read_at_rest(
 async fn read_once(list: &impl OffsetList, most: u64) -> Result<Option<Pass>, ReadFailure> {
     let mut records = ByHash::new();
     let (mut pages, mut first_total, mut is_same_total) = (0, None, true);
-    let (mut offset, mut empty) = (0, 0);
+    let (mut offset, mut empty, mut bytes) = (0, 0, 0);
     loop {
         let OffsetPage { records: listed, total } = list.page(offset).await?;
-        if total > most {
+        bytes += listed.iter().map(String::len).sum::<usize>();
+        if total > most || bytes > PASS_BYTES_MAX {
             return Ok(None);
         }
         pages += 1;

@@ -3,11 +3,13 @@
 use super::client::{CloudClient, ReadFailure};
 use super::fronts::Fronts;
 use super::list::ListPlan;
-use super::source::SourcePlan;
+use super::source::{Source, SourcePlan};
+use super::stored::stored_source;
 use super::window::Window;
-use crate::access::Caller;
+use crate::access::{Caller, SKEW_MS};
 use crate::engine::{Engine, Outcome};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timestamp;
 use crate::ingest::{DecodedBatch, IncomingRecord, LoggedCursor, TenantRule};
 use serde::Serialize;
 use std::sync::Arc;
@@ -63,7 +65,7 @@ impl RoundCounts {
 pub(super) struct ListReader<'a> {
     pub(super) engine: &'a Arc<Engine>,
     pub(super) client: &'a CloudClient,
-    pub(super) source: &'a str,
+    pub(super) source: &'a Source,
     pub(super) plan: &'a SourcePlan,
     pub(super) list: &'a ListPlan,
     /// Set when the rest is left for another time.
@@ -84,28 +86,56 @@ impl ListReader<'_> {
             return self.read_state(counts).await;
         }
         let mut pace = self.plan.pace;
-        let mut fronts = fronts_of(self.engine, self.source, self.list, self.plan)?;
+        let mut fronts = self.fronts()?;
         // What happens meanwhile is for the next round: this one has an end.
         let begun = self.engine.clock().now();
-        while !self.is_over.load(Ordering::Relaxed) {
-            if fronts.pass_lost(&pace, self.engine.clock().now()) {
-                let batch = DecodedBatch::default();
-                counts.add(&self.store(batch, Some(self.cursor(&fronts)?)).await?);
-                continue;
-            }
+        if fronts.read > begun.millis() + SKEW_MS {
+            let what = "it was read up to a moment that is still to come: has the clock gone back?";
+            return Err(ReadFailure::Unavailable(what.to_owned()));
+        }
+        // A clock that is off is found out by a call, before anything is given up for lost.
+        if fronts.is_behind(&pace, begun) {
+            self.list.list.test(self.client, begun.millis()).await?;
+            fronts.pass_lost(&pace, begun);
+            let batch = DecodedBatch::default();
+            counts.add(&self.store(batch, Some(self.cursor(&fronts)?)).await?);
+        }
+        while !self.is_over.load(Ordering::Relaxed) && self.is_unchanged() {
             fronts.take_order(&self.plan.backfills);
             let Some(window) = fronts.next(&pace, begun) else { return Ok(()) };
-            let after = fronts.after(&window, &pace, begun);
-            let of_window = match self.read_window(&window, &after).await {
+            let after = |done| fronts.after(&window, &pace, (begun, done));
+            let of_window = match self.read_window(&window, after).await {
                 Err(ReadFailure::TooMany) if window.length() > LEAST_MS => {
                     pace.longest = window.length() / 2;
                     continue;
                 }
                 read => read?,
             };
-            counts.add_all(of_window);
-            pace.longest = longest_after(pace.longest, of_window.records());
-            fronts = after;
+            counts.add_all(of_window.0);
+            pace.longest = longest_after(pace.longest, of_window.0.records());
+            fronts = of_window.1;
+        }
+        Ok(())
+    }
+
+    /// Returns whether the source is still what it was when the round began: one that was changed
+    /// or paused is left to the next one.
+    fn is_unchanged(&self) -> bool {
+        stored_source(self.engine, &self.source.name).is_ok_and(|source| source == *self.source)
+    }
+
+    /// Returns up to where the list is read.
+    fn fronts(&self) -> Result<Fronts> {
+        let now = self.engine.clock().now();
+        fronts_of(self.engine, self.source, self.list, (self.plan, now))
+    }
+
+    /// Notes that the list is to be read, if it never was: coverage knows of it from then on.
+    pub(super) async fn begin(&self) -> Result<()> {
+        let name = cursor_name(&self.source.name, &self.list.name);
+        if !self.engine.cursors_of(&name).contains_key("") {
+            let cursor = self.cursor(&self.fronts()?)?;
+            self.store(DecodedBatch::default(), Some(cursor)).await?;
         }
         Ok(())
     }
@@ -113,7 +143,7 @@ impl ListReader<'_> {
     /// Reads states as they are now, unless that was a short time ago. One that has not changed is
     /// known by its text.
     async fn read_state(&self, counts: &mut RoundCounts) -> std::result::Result<(), ReadFailure> {
-        let fronts = fronts_of(self.engine, self.source, self.list, self.plan)?;
+        let fronts = self.fronts()?;
         let now = self.engine.clock().now().millis();
         let was_read = fronts.read != fronts.since;
         if was_read && (fronts.read..fronts.read + STATES_EVERY_MS).contains(&now) {
@@ -121,7 +151,8 @@ impl ListReader<'_> {
         }
         let mut after = fronts;
         (after.read, after.settled) = (now, now);
-        counts.add_all(self.read_window(&Window::of(now - 1, now), &after).await?);
+        let window = Window::of(now - 1, now);
+        counts.add_all(self.read_window(&window, |_| after).await?.0);
         Ok(())
     }
 
@@ -129,18 +160,19 @@ impl ListReader<'_> {
     async fn read_window(
         &self,
         window: &Window,
-        after: &Fronts,
-    ) -> std::result::Result<RoundCounts, ReadFailure> {
+        after: impl FnOnce(Timestamp) -> Fronts,
+    ) -> std::result::Result<(RoundCounts, Fronts), ReadFailure> {
         let (sender, receiver) = channel(WAITING);
         let reading = self.list.list.read(self.client, window, sender);
         let (read, stored) = tokio::join!(reading, self.store_all_but_last(receiver));
         let (last, outcomes) = stored?;
         read?;
+        let after = after(self.engine.clock().now());
         let mut counts = RoundCounts::default();
         outcomes.iter().for_each(|outcome| counts.add(outcome));
         let batch = self.decoded(last).await?;
-        counts.add(&self.store(batch, Some(self.cursor(after)?)).await?);
-        Ok(counts)
+        counts.add(&self.store(batch, Some(self.cursor(&after)?)).await?);
+        Ok((counts, after))
     }
 
     /// Stores records as they come, but for the last of them, which are returned.
@@ -162,7 +194,7 @@ impl ListReader<'_> {
     fn cursor(&self, fronts: &Fronts) -> Result<LoggedCursor> {
         let value = serde_json::to_value(fronts)
             .map_err(|cause| Error::internal("a cursor cannot be written").because(cause))?;
-        Ok(LoggedCursor { name: cursor_name(self.source, &self.list.name), value })
+        Ok(LoggedCursor { name: cursor_name(&self.source.name, &self.list.name), value })
     }
 
     async fn decoded(&self, records: Vec<String>) -> Result<DecodedBatch> {
@@ -187,9 +219,17 @@ impl ListReader<'_> {
         mut batch: DecodedBatch,
         cursor: Option<LoggedCursor>,
     ) -> Result<Outcome> {
-        let (engine, source) = (Arc::clone(self.engine), format!("source {}", self.source));
+        let (engine, source) = (Arc::clone(self.engine), format!("source {}", self.source.name));
+        let (tenant, may_move) = (self.list.tenant.clone(), self.source.moves_relationships);
         blocking(move || {
             let caller = Caller::operator();
+            if !may_move && engine.relationships().authoritative().any(|own| own == tenant) {
+                let what = format!(
+                    "{tenant} has become authoritative for relationships: a security \
+                    administrator must resume this source"
+                );
+                return Err(Error::new(ErrorKind::Forbidden, what));
+            }
             let said = engine.statements_of(&caller, &mut batch)?;
             if said.is_empty() {
                 return match cursor {
@@ -225,25 +265,34 @@ pub(super) fn cursor_name(source: &str, list: &str) -> String {
     format!("{source}/{list}")
 }
 
-/// Returns up to where a list was read.
+/// Returns up to where a list was read. A cursor of something else, such as another tenant,
+/// endpoint or account, is none.
 pub(super) fn fronts_of(
     engine: &Engine,
-    source: &str,
+    source: &Source,
     list: &ListPlan,
-    plan: &SourcePlan,
+    (plan, now): (&SourcePlan, Timestamp),
 ) -> Result<Fronts> {
-    let name = cursor_name(source, &list.name);
-    match engine.cursors_of(&name).remove("") {
-        None => Ok(Fronts::new(plan.since)),
-        Some(value) => {
-            let fronts: Fronts = serde_json::from_value(value).map_err(|cause| {
-                Error::corrupt(format!("the cursor {name} cannot be read")).because(cause)
-            })?;
-            // It is to begin earlier than it did: all of it is read, and what is there is known.
-            let begins_earlier = plan.since.millis() < fronts.since;
-            Ok(if begins_earlier { Fronts::new(plan.since) } else { fronts })
-        }
+    let name = cursor_name(&source.name, &list.name);
+    let of = list.list.identity(&list.tenant, source.access_key.as_deref());
+    let mut new = Fronts::new(plan.since);
+    new.of.clone_from(&of);
+    let Some(value) = engine.cursors_of(&name).remove("") else { return Ok(new) };
+    let mut fronts: Fronts = serde_json::from_value(value).map_err(|cause| {
+        Error::corrupt(format!("the cursor {name} cannot be read")).because(cause)
+    })?;
+    if fronts.of != of {
+        return Ok(new);
     }
+    if plan.since.millis() < fronts.since {
+        let is_kept = plan.pace.kept.is_none_or(|kept| plan.since.millis() >= now.millis() - kept);
+        if is_kept {
+            // It is to begin earlier: all of it is read, and what is there is known.
+            return Ok(new);
+        }
+        fronts.begin_earlier(plan.since);
+    }
+    Ok(fronts)
 }
 
 /// Runs blocking work on a thread where blocking is allowed.

@@ -4,7 +4,7 @@ use super::cts::{self, TraceList};
 use super::fronts::{Backfill, Pace};
 use super::list::{ListPlan, SourceList};
 use super::partner::{RECORD_APIS, RecordApi, RecordList, usual_lists};
-use crate::access::{check_name, check_tenant};
+use crate::access::{check_name, check_producer};
 use crate::error::{Error, Result};
 use crate::event::Timestamp;
 use crate::filter::parse_duration;
@@ -103,6 +103,10 @@ pub struct Source {
     /// Why it is not read, if it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Pause>,
+    /// Whether somebody who grants access has let it bring records for tenants that are
+    /// authoritative for relationships.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moves_relationships: bool,
     /// What is read again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backfills: Vec<Stretch>,
@@ -228,7 +232,7 @@ impl Source {
 
     /// Returns the lists of records that are known without asking for the resellers.
     fn record_lists(&self) -> Result<Vec<ListPlan>> {
-        check_tenant(&self.tenant)?;
+        check_producer(&self.tenant)?;
         if !self.projects.is_empty() || !self.trackers.is_empty() {
             return Err(Error::parameter("projects", "are of the kind cts"));
         }
@@ -306,13 +310,15 @@ impl Source {
                 Some((region, project)) => (Some(region), project),
                 None => (None, project.as_str()),
             };
-            if !is_word(project) || region.is_some_and(|region| !is_word(region)) {
+            if !is_word(project)
+                || region.is_some_and(|region| !is_word(region) || region.contains('.'))
+            {
                 let what = format!("{project:?} is not a project, nor REGION/PROJECT");
                 return Err(Error::parameter("projects", what));
             }
             let endpoint = self.endpoint_in(region)?;
             let tenant = self.tenant.replace(PROJECT, project);
-            check_tenant(&tenant)?;
+            check_producer(&tenant)?;
             let kinds = std::iter::once(None).chain(self.trackers.iter().map(Some));
             for tracker in kinds {
                 let of = tracker.map_or_else(|| "system".to_owned(), |name| format!("data:{name}"));
@@ -331,6 +337,16 @@ impl Source {
 
     fn endpoint_in(&self, region: Option<&str>) -> Result<Url> {
         let wrong = |what: &str| Error::parameter("endpoint", what.to_owned());
+        // A region is a part of the host's name, and not the whole or the end of it: who names the
+        // regions does not say where the credential is sent.
+        let is_within = |at: usize| {
+            let rest = &self.endpoint[at + REGION.len()..];
+            rest.strip_prefix('.')
+                .is_some_and(|rest| rest.split('/').next().is_some_and(|host| host.contains('.')))
+        };
+        if !self.endpoint.match_indices(REGION).all(|(at, _)| is_within(at)) {
+            return Err(wrong("has {region} elsewhere than before the domain of the cloud"));
+        }
         if self.endpoint.contains(REGION) && region.is_none() {
             return Err(wrong("has {region}: write each project as REGION/PROJECT"));
         }
@@ -396,6 +412,11 @@ mod tests {
             (json!({ "projects": ["a/b/c"] }), "projects"),
             (json!({ "projects": ["../secret"] }), "projects"),
             (json!({ "projects": ["p"] }), "endpoint"),
+            (json!({ "projects": ["evil.example/p"] }), "projects"),
+            (json!({ "endpoint": "https://cts.cloud.{region}" }), "endpoint"),
+            (json!({ "endpoint": "https://{region}" }), "endpoint"),
+            (json!({ "tenant": "_annals" }), "tenant"),
+            (json!({ "tenant": "_{project}", "projects": ["r/annals"] }), "tenant"),
             (json!({ "endpoint": "http://cts.example" }), "endpoint"),
             (json!({ "endpoint": "http://127.0.0.1.evil.example" }), "endpoint"),
             (json!({ "endpoint": "https://key:secret@cts.example" }), "endpoint"),
@@ -440,7 +461,7 @@ mod tests {
     #[test]
     fn each_project_and_tracker_is_a_list_of_its_own() {
         let source: Source = serde_json::from_value(json!({ "name": "cloud", "kind": "cts",
-            "since": "2026-06-01", "endpoint": "https://cts.{region}.example",
+            "since": "2026-06-01", "endpoint": "https://cts.{region}.cloud.example",
             "tenant": "of-{project}", "projects": ["r1/p1", "r2/p2"], "trackers": ["obs"] }))
         .expect("a source");
         let lists = source.plan().expect("a plan").lists;
@@ -451,10 +472,10 @@ mod tests {
         assert_eq!(
             shown,
             [
-                ("r1/p1/system", "of-p1", "https://cts.r1.example/"),
-                ("r1/p1/data:obs", "of-p1", "https://cts.r1.example/"),
-                ("r2/p2/system", "of-p2", "https://cts.r2.example/"),
-                ("r2/p2/data:obs", "of-p2", "https://cts.r2.example/"),
+                ("r1/p1/system", "of-p1", "https://cts.r1.cloud.example/"),
+                ("r1/p1/data:obs", "of-p1", "https://cts.r1.cloud.example/"),
+                ("r2/p2/system", "of-p2", "https://cts.r2.cloud.example/"),
+                ("r2/p2/data:obs", "of-p2", "https://cts.r2.cloud.example/"),
             ]
         );
     }

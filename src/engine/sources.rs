@@ -110,9 +110,11 @@ impl Engine {
     pub fn source_credential(&self, name: &str) -> Result<Option<SigningSecret>> {
         let state = self.admin();
         let record = state.get(RecordKind::Source, name).ok_or_else(no_source)?;
-        let Some(sealed) = &record.secret else { return Ok(None) };
+        let Some(sealed) = record.secret.as_ref().filter(|sealed| !sealed.is_empty()) else {
+            return Ok(None);
+        };
         let seal = self.seal_key().ok_or_else(no_seal_key)?;
-        open_source_credential(sealed, seal, (name, endpoint_of(&record.body))).map(Some)
+        open_source_credential(sealed, seal, (name, &destination_of(&record.body))).map(Some)
     }
 
     /// Returns the sealed credential of a source after a change.
@@ -123,19 +125,21 @@ impl Engine {
         credential: CredentialChange,
         before: Option<&AdminRecord>,
     ) -> Result<Option<Vec<u8>>> {
-        let endpoint = endpoint_of(body);
+        let destination = destination_of(body);
         match credential {
-            CredentialChange::Remove => Ok(None),
+            // A record without a secret keeps the one that it had: an empty one is none.
+            CredentialChange::Remove => Ok(Some(Vec::new())),
             CredentialChange::Set(secret) => {
                 let seal: &SealKey = self.seal_key().ok_or_else(no_seal_key)?;
-                seal_source_credential(&secret, seal, (name, endpoint)).map(Some)
+                seal_source_credential(&secret, seal, (name, &destination)).map(Some)
             }
             CredentialChange::Keep => {
                 let kept = before.and_then(|record| record.secret.clone());
-                let is_moved = before.is_some_and(|record| endpoint_of(&record.body) != endpoint);
-                if kept.is_some() && is_moved {
-                    let what = "is another one: bring the credential again, which is for the one \
-                                before alone";
+                let is_moved =
+                    before.is_some_and(|record| destination_of(&record.body) != destination);
+                if kept.as_ref().is_some_and(|kept| !kept.is_empty()) && is_moved {
+                    let what = "or access_key is another one: bring the credential again, which \
+                                is for the one before alone";
                     return Err(Error::parameter("endpoint", what));
                 }
                 Ok(kept)
@@ -144,8 +148,13 @@ impl Engine {
     }
 }
 
-fn endpoint_of(body: &Json) -> &str {
-    body["endpoint"].as_str().unwrap_or_default()
+/// Returns where a credential is sent and how it is used: what it is sealed for.
+fn destination_of(body: &Json) -> String {
+    let endpoint = body["endpoint"].as_str().unwrap_or_default();
+    // A secret that signs is never sent, and a token is.
+    let used =
+        body["access_key"].as_str().map_or_else(|| "token".to_owned(), |id| format!("key {id}"));
+    format!("{endpoint}\n{used}")
 }
 
 fn no_source() -> Error {

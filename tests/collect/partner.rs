@@ -161,6 +161,25 @@ fn a_gap_that_somebody_declares_is_told_with_the_reason() {
     let path = format!("GET /api/v1/coverage?from={from}&to={to}");
     assert_eq!(send(&server.url, &path, "")["missing"][0]["kind"], "gap");
     server.stop();
+    // What is decided by calls of their own is no setting, and the store's own tenant is nobody's.
+    let server = Server::start_with(&store.data(), &["--seal-key-file", &store.text("seal.key")]);
+    let patch = |body: &str| send(&server.url, "PATCH /api/v1/sources/bss", body);
+    for (body, parameter) in [
+        (r#"{"declared":[]}"#, "declared"),
+        (r#"{"paused":null}"#, "paused"),
+        (r#"{"moves_relationships":true}"#, "moves_relationships"),
+        (r#"{"tenant":"_annals"}"#, "tenant"),
+        (r#"{"access_key":null}"#, "endpoint"),
+        (r#"{"endpoint":"http://127.0.0.1:1"}"#, "endpoint"),
+    ] {
+        let answer = patch(body);
+        assert_eq!(answer["parameter"], parameter, "{body}: {answer}");
+    }
+    // Another tenant begins anew: what was read for the one before says nothing about it.
+    assert_eq!(patch(r#"{"tenant":"beta","every":"1h"}"#)["tenant"], "beta");
+    let covered = send(&server.url, "GET /api/v1/coverage?tenant=acme", "");
+    assert_eq!(covered["sources"], json!([]), "{covered}");
+    server.stop();
     let future = moment(now() + HOUR);
     let words = ["source", "backfill", "bss", "--data", &data, "--from", &from, "--to", &future];
     annals(&words).refused(2, &["future"]);

@@ -263,6 +263,8 @@ pub(in crate::api) fn recorded_as(method: &Method, path: &str) -> Option<Recorde
         ("/auth/callback", _) => Some(Recorded::SignIn),
         ("/api/v1/retention/run", _) if method == Method::POST => Some(Recorded::Retention),
         ("/api/v1/relationships", _) if is_get => Some(Recorded::Access),
+        // These use the credential of a source, and change nothing that would be recorded.
+        ("/api/v1/sources/{name}/test" | "/api/v1/sources/{name}/run", _) => Some(Recorded::Store),
         ("/auth/logout", _) if method == Method::POST => Some(Recorded::SignOut),
         ("/api/v1/sessions/{id}", need) if need == ACCESS => Some(Recorded::EndSession),
         (_, need) if need == QUESTION => Some(Recorded::Question),

@@ -136,7 +136,12 @@ pub(super) fn schemas() -> Vec<(&'static str, Json)> {
         &[("from", moment()), ("to", moment()), ("at", moment()), ("by", text())],
         &[("reason", text())],
     );
-    let decided = [("paused", pause), ("backfills", list(&stretch)), ("declared", list(&stretch))];
+    let decided = [
+        ("paused", pause),
+        ("backfills", list(&stretch)),
+        ("declared", list(&stretch)),
+        ("moves_relationships", flag()),
+    ];
     let source = object(&shown, &[settings(), decided.to_vec()].concat());
     let gap = object(&[("from", moment()), ("to", moment()), ("reason", text())], &[]);
     let covered = object(

@@ -5,8 +5,10 @@
 //! the answers to requests, so a backup has them, too.
 
 use super::ingest::STREAM_ROOM_WAIT;
+use crate::access::SYSTEM_TENANT;
 use crate::engine::{Engine, Outcome};
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::ingest::{DecodedBatch, LoggedCursor};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -111,6 +113,10 @@ impl Engine {
         cursor: &LoggedCursor,
     ) -> Result<Outcome> {
         let writer = self.writer()?;
+        let is_own = |event: &Event| *event.tenant == *SYSTEM_TENANT;
+        if batch.events.iter().any(is_own) {
+            return Err(Error::internal("what is fetched is for the store's own tenant"));
+        }
         self.shared.cursors.check_room(cursor)?;
         let wait = STREAM_ROOM_WAIT;
         let outcome = writer.ingest_marked(batch, source, (None, Some(cursor.clone())), wait)?;

@@ -2084,6 +2084,7 @@ export interface components {
             /** @enum {string} */
             kind: "cts" | "partner";
             lists?: string[];
+            moves_relationships?: boolean;
             name: string;
             overlap?: string;
             paused?: {
